@@ -1,0 +1,147 @@
+"""Device, dtype, threads and token budget, each chosen with the reason why.
+
+``detect`` runs where the model will run (an executor's Python worker); the choices are functions of what it saw, so
+that ``plan`` on the driver and the worker choose alike. Reasons are logged once by the worker and printed by ``plan``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from engine.errors import DeviceError
+
+T = TypeVar("T")
+
+#: CPU flags with which bfloat16 matrix products are faster than float32 (twice on AVX512-BF16: docs/performance.md).
+_BF16_FLAGS: Final = ("avx512_bf16", "amx_bf16")
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """What was chosen, and why."""
+
+    value: T
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.value} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One visible CUDA device: compute capability as (major, minor), memory in bytes."""
+
+    name: str
+    capability: tuple[int, int]
+    memory: int
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What one worker sees. Picklable; memory in bytes."""
+
+    cores: int
+    memory: int
+    bf16_flag: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+
+
+def detect() -> Hardware:
+    """The hardware of the process that calls it. Imports torch only where an NVIDIA driver is loaded."""
+    flags = _cpu_flags()
+    return Hardware(
+        cores=len(os.sched_getaffinity(0)),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        bf16_flag=next((flag for flag in _BF16_FLAGS if flag in flags), None),
+        gpus=_gpus(),
+    )
+
+
+def choose_device(asked: str, hardware: Hardware, *, address: str | None = None) -> Choice[str]:
+    """``cpu`` or ``cuda:N``. ``address`` is the GPU that Spark gave to the task.
+
+    Raises DeviceError where a GPU is asked for and none is visible.
+    """
+    if asked == "cpu":
+        return Choice("cpu", "asked for")
+    if asked.startswith("cuda") and not hardware.gpus:
+        raise DeviceError(f"expected a CUDA device for device={asked}, the worker sees none: ask for cpu or auto")
+    if asked.startswith("cuda:"):
+        return Choice(asked, "asked for")
+    if address is not None and hardware.gpus:
+        return Choice(f"cuda:{address}", "the address that Spark gave to the task")
+    if hardware.gpus:
+        return Choice("cuda:0", "the first visible GPU")
+    return Choice("cpu", "no GPU is visible")
+
+
+def choose_dtype(asked: str, hardware: Hardware, device: str, *, logged: str | None = None) -> Choice[str]:
+    """The dtype of the weights: the asked one wins over the logged model's, that over ``auto``.
+
+    A logged float32 is what every model has that nobody cast, so it does not count as a wish. float16 is never
+    chosen on a CPU, where it is several times slower than float32; asked for there, it raises DeviceError.
+    """
+    if asked == "auto" and logged in ("float16", "bfloat16") and not (logged == "float16" and device == "cpu"):
+        return Choice(logged, "the logged model's dtype")
+    if asked != "auto":
+        if asked == "float16" and device == "cpu":
+            raise DeviceError("expected float32 or bfloat16 on a CPU, got float16, which is slower there than float32")
+        return Choice(asked, "asked for")
+    if device != "cpu":
+        gpu = hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+        capability = ".".join(map(str, gpu.capability))
+        if gpu.capability >= (8, 0):
+            return Choice("bfloat16", f"{gpu.name} has compute capability {capability}")
+        return Choice("float16", f"{gpu.name} has compute capability {capability}, below 8.0")
+    if hardware.bf16_flag:
+        return Choice("bfloat16", f"the CPU has {hardware.bf16_flag}")
+    return Choice("float32", "a CPU without AVX512-BF16 or AMX")
+
+
+def choose_threads(asked: int | str, hardware: Hardware, *, task_cpus: int | None = None) -> Choice[int]:
+    """CPU threads of one worker: what Spark gave to the task, not all the machine's."""
+    if asked != "auto":
+        return Choice(int(asked), "asked for")
+    if task_cpus is not None:
+        return Choice(task_cpus, "spark.task.cpus")
+    return Choice(hardware.cores, "every core this process may run on")
+
+
+def choose_batch_tokens(asked: int | str, hardware: Hardware, device: str, *, hidden: int, weight_bytes: int) -> Choice[int]:
+    """Padded tokens of one micro-batch.
+
+    On a CPU rows/s rise until the activations leave the cache (figures: docs/performance.md). On a GPU as many as
+    a quarter of the memory left beside the weights holds, at 64 hidden-size vectors of 4 bytes a token, at most 131,072.
+    """
+    if asked != "auto":
+        return Choice(int(asked), "asked for")
+    if device == "cpu":
+        return Choice(4096, "CPU: the best of 512 to 8,192 measured")
+    gpu = hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+    room = max(0, gpu.memory - weight_bytes) // 4 // (64 * 4 * max(hidden, 1))
+    tokens = max(2048, min(131_072, room))
+    return Choice(tokens, f"a quarter of what {gpu.name} has left beside the weights, at most 131,072")
+
+
+def _cpu_flags() -> frozenset[str]:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return frozenset()
+    for line in info.read_text().splitlines():
+        if line.startswith("flags"):
+            return frozenset(line.partition(":")[2].split())
+    return frozenset()
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    if not Path("/proc/driver/nvidia").exists() and not Path("/dev/nvidiactl").exists():
+        return ()
+    import torch
+
+    if not torch.cuda.is_available():
+        return ()
+    found = (torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count()))
+    return tuple(Gpu(p.name, (p.major, p.minor), p.total_memory) for p in found)

@@ -1,0 +1,75 @@
+"""How to score: small frozen descriptions that the driver makes and the executors read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.errors import ParameterError
+
+DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A parameter whose value comes from this column of the row: ``{column: name}`` in YAML."""
+
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """What to compute on. ``auto`` is decided in ``engine.device``, each with its reason.
+
+    Args:
+        dtype: auto, float32, bfloat16 or float16 of the weights and activations.
+        device: auto, cpu, cuda or cuda:N.
+        batch_tokens: padded tokens a micro-batch holds at most; ``auto`` chooses by device and model.
+        threads: CPU threads a worker uses; ``auto`` is what Spark gave to the task.
+        window_rows, window_bytes: bounds of the window within which rows are sorted and equal inputs are scored once.
+    """
+
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_tokens: int | str = "auto"
+    threads: int | str = "auto"
+    window_rows: int = 8192
+    window_bytes: int = 32 << 20
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ParameterError(f"expected dtype to be one of {', '.join(DTYPES)}; got {self.dtype!r}")
+        kind, _, index = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+            raise ParameterError(f"expected device to be auto, cpu, cuda or cuda:N; got {self.device!r}")
+        for name in ("batch_tokens", "threads"):
+            value = getattr(self, name)
+            if value != "auto" and not _positive(value):
+                raise ParameterError(f"expected {name} to be auto or a whole number above 0; got {value!r}")
+        for name in ("window_rows", "window_bytes"):
+            if not _positive(getattr(self, name)):
+                raise ParameterError(f"expected {name} to be a whole number above 0; got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to score of a batch: column names by input role, and the task's parameters.
+
+    Args:
+        inputs: input role → column name.
+        params: parameter → value, or ``Column`` where the value differs from row to row.
+    """
+
+    inputs: Mapping[str, str]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column the engine reads, each once."""
+        named = [*self.inputs.values(), *(v.name for v in self.params.values() if isinstance(v, Column))]
+        return tuple(dict.fromkeys(named))
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
