@@ -1,0 +1,1 @@
+"""From a model in a registry to a model on a device: ref → registry → bundle → cache → load."""

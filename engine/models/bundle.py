@@ -1,0 +1,154 @@
+"""A bundle: a model in the dtype it will run in, its tokenizer and a manifest, in one content-addressed folder.
+
+Weights are written as they lie in memory after transformers has loaded (renamed, merged, cast) them, so that a worker
+maps them without touching a byte. Runs on the driver.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import ModelError, UnsupportedTaskError
+from engine.models import cache, folder, pooling
+from engine.models.manifest import FILE, Manifest, file_digests
+from engine.models.ref import ModelRef
+from engine.models.tensors import write_tensors
+from engine.tasks import task_class
+
+log = logging.getLogger(__name__)
+
+WEIGHTS: Final = "model.safetensors"
+_NOT_TOKENIZER: Final = ("*.safetensors", "*.bin", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.md", "*.py", "config.json")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on this host. ``path`` is the folder; the rest is what its manifest says."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def digest(self) -> str:
+        """The name of its bytes: equal models in equal dtypes have equal digests."""
+        return self.manifest.digest
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all files."""
+        return self.manifest.nbytes
+
+
+def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundle:
+    """The bundle of a resolved model in ``dtype``; found again where the same was made before.
+
+    Raises UnsupportedTaskError where the checkpoint lacks weights of the task's head, ModelError where it can't be read.
+    """
+    home = root or cache.cache_root()
+    known = home / "known" / f"{_source_key(ref, dtype)}.digest"
+    if known.exists():
+        found = home / "bundles" / known.read_text(encoding="utf-8")
+        if cache.is_whole(found):
+            return Bundle(found, Manifest.read(found))
+    scratch = cache.scratch(home)
+    try:
+        manifest = _write(ref, dtype, scratch)
+        path = cache.ensure(manifest.digest, lambda into: _move(scratch, into), root=home)
+    finally:
+        shutil.rmtree(scratch)
+    known.parent.mkdir(mode=0o700, exist_ok=True)
+    cache.write_atomically(known, manifest.digest)
+    return Bundle(path, manifest)
+
+
+def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
+    model = _load(ref, dtype)
+    tensors, tied = _tensors(model)
+    write_tensors(tensors, into / WEIGHTS)
+    model.config.save_pretrained(into)
+    shutil.copytree(ref.tokenizer_dir, into / "tokenizer", ignore=_ignore, dirs_exist_ok=True)
+    shutil.copy(ref.model_dir / "config.json", into / "tokenizer" / "config.json")
+    shipped = pooling.read(ref.model_dir)
+    manifest = Manifest(
+        task=ref.task,
+        dtype=dtype,
+        parameters=sum(p.numel() for p in model.parameters()),
+        hidden=int(getattr(model.config.get_text_config(), "hidden_size", 0) or 0),
+        weight_bytes=sum(t.numel() * t.element_size() for t in tensors.values()),
+        tied=tied,
+        max_length=shipped.max_length,
+        pooling=shipped.pooling,
+        normalize=shipped.normalize,
+        made_with=_versions(),
+        files=file_digests(into),
+    )
+    (into / FILE).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
+
+
+def _load(ref: ModelRef, dtype: str) -> Any:
+    import torch
+    import transformers
+
+    auto = getattr(transformers, task_class(ref.task).auto_class)
+    try:
+        model, info = auto.from_pretrained(
+            ref.model_dir,
+            dtype=getattr(torch, dtype),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}") from error
+    if info["missing_keys"]:
+        raise UnsupportedTaskError(
+            f"{ref.uri} has no weights for {', '.join(sorted(info['missing_keys'])[:5])}, which {ref.task} needs: "
+            "give the task it was trained for, or log the fine-tuned model"
+        )
+    return model.eval()
+
+
+def _tensors(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Every parameter and buffer once, and the names that share the storage of another."""
+    named = [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    tensors: dict[str, Any] = {}
+    tied: dict[str, str] = {}
+    first: dict[int, str] = {}
+    for name, tensor in named:
+        if id(tensor) in first:
+            tied[name] = first[id(tensor)]
+        else:
+            first[id(tensor)] = name
+            tensors[name] = tensor
+    return tensors, tied
+
+
+def _ignore(directory: str, names: list[str]) -> set[str]:
+    return shutil.ignore_patterns(*_NOT_TOKENIZER, "onnx", "openvino", ".git*")(directory, names)
+
+
+def _move(source: Path, into: Path) -> None:
+    for path in source.iterdir():
+        path.rename(into / path.name)
+
+
+def _source_key(ref: ModelRef, dtype: str) -> str:
+    """One name for everything a bundle is made from: the model's files, the task, the dtype and the versions."""
+    import hashlib
+    import json
+
+    files = {str(d.name): file_digests(d) for d in (ref.model_dir, ref.tokenizer_dir)}
+    return hashlib.sha256(json.dumps([files, ref.task, dtype, _versions()], sort_keys=True).encode()).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    import engine
+
+    return {"engine": engine.__version__, "transformers": version("transformers")}

@@ -1,0 +1,138 @@
+"""One copy of a bundle per host: content-addressed folders, written under a lock, verified, then mapped by all.
+
+    <root>/bundles/<digest>/          a bundle
+    <root>/bundles/<digest>.verified  the files' sizes and times when their digests were last seen to be right
+    <root>/bundles/<digest>.lock      held while the folder is written
+
+``root`` is $EMBERCAST_CACHE, else ~/.cache/embercast; mode 0700, one per user. Runs on the driver and on executors.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import DamagedBundleError
+from engine.models.manifest import FILE, Manifest, sha256
+
+log = logging.getLogger(__name__)
+
+
+def cache_root() -> Path:
+    """The cache folder of this user on this host, made where it is missing."""
+    asked = os.environ.get("EMBERCAST_CACHE")
+    root = Path(asked) if asked else Path.home() / ".cache" / "embercast"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root
+
+
+def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = None) -> Path:
+    """The folder of a bundle on this host; where it is missing or damaged, one process writes it and the others wait.
+
+    Args:
+        digest: of the bundle's manifest.
+        write: fills an empty folder with the bundle's files.
+        root: the cache folder; None takes ``cache_root()``.
+
+    Raises DamagedBundleError where what was written does not have the digest.
+    """
+    bundles = (root or cache_root()) / "bundles"
+    bundles.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = bundles / digest
+    if is_whole(folder):
+        return folder
+    with locked(bundles / f"{digest}.lock"):
+        if is_whole(folder):
+            return folder
+        if folder.exists():
+            log.warning("bundle %s is damaged: it is made again", digest[:12])
+            shutil.rmtree(folder)
+        for abandoned in bundles.glob(f".writing-{digest}-*"):
+            shutil.rmtree(abandoned)  # its writer died: we hold the lock
+        unfinished = Path(tempfile.mkdtemp(dir=bundles, prefix=f".writing-{digest}-"))
+        try:
+            write(unfinished)
+            verify(unfinished, digest)
+            _sync(unfinished)
+            unfinished.rename(folder)
+        except BaseException:
+            shutil.rmtree(unfinished)
+            raise
+        _stamp(folder)
+    return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """True where the folder's files are those that were verified: same sizes, times and inodes, else same digests."""
+    if not (folder / FILE).exists():
+        return False
+    stamp = _stamp_of(folder)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == _state(folder):
+        return True
+    try:
+        verify(folder, folder.name)
+    except DamagedBundleError:
+        return False
+    _stamp(folder)
+    return True
+
+
+def verify(folder: Path, digest: str) -> None:
+    """Raises DamagedBundleError where the manifest or a file does not have its digest."""
+    try:
+        manifest = Manifest.read(folder)
+    except (OSError, ValueError, TypeError) as error:
+        raise DamagedBundleError(f"expected a bundle in {folder}, its {FILE} can't be read: {error}") from error
+    if manifest.digest != digest:
+        raise DamagedBundleError(f"expected the bundle {digest[:12]} in {folder}, it is {manifest.digest[:12]}")
+    for name, (expected, size) in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size or sha256(path) != expected:
+            raise DamagedBundleError(f"expected {name} of bundle {digest[:12]} with its digest, it is missing or changed")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds an exclusive lock on a file; the operating system drops it when the process dies."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def scratch(root: Path) -> Path:
+    """A new empty folder on the cache's own disk, for the caller to fill and remove."""
+    return Path(tempfile.mkdtemp(dir=root, prefix=".making-"))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a small file so that a reader sees all of it or none."""
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.rename(path)
+
+
+def _state(folder: Path) -> str:
+    stats = {str(p.relative_to(folder)): p.stat() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return json.dumps({name: [s.st_size, s.st_mtime_ns, s.st_ino] for name, s in stats.items()})
+
+
+def _stamp_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.verified")
+
+
+def _stamp(folder: Path) -> None:
+    write_atomically(_stamp_of(folder), _state(folder))
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

@@ -1,0 +1,83 @@
+"""A bundle on disk → a model on a device, kept per process. Runs in the worker."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ModelError
+from engine.models.manifest import Manifest
+from engine.models.tensors import map_tensors
+from engine.tasks import task_class
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model ready to be called: transformers model and tokenizer, on ``device``, gradients off."""
+
+    model: Any
+    tokenizer: Any
+    manifest: Manifest
+    device: str
+
+
+@lru_cache(maxsize=2)
+def load(path: Path, device: str) -> LoadedModel:
+    """Loads a bundle, once per process and device; the two last used are kept.
+
+    On a CPU every parameter stays in the file's mapping, so that all workers of a host share one copy. Nothing is
+    asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
+    """
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from transformers import AutoTokenizer
+
+    manifest = Manifest.read(path)
+    model = _skeleton(path, manifest)
+    _assign(model, manifest, map_tensors(path / "model.safetensors"))
+    tokenizer = AutoTokenizer.from_pretrained(path / "tokenizer", local_files_only=True, trust_remote_code=False)
+    _pad_token(model, tokenizer)
+    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device)
+
+
+def _skeleton(path: Path, manifest: Manifest) -> Any:
+    """The model without its weights: memory is reserved and never touched, so it costs none."""
+    import torch
+    import transformers
+    from transformers.initialization import no_init_weights
+
+    config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+    auto = getattr(transformers, task_class(manifest.task).auto_class)
+    with no_init_weights():
+        return auto.from_config(config, dtype=getattr(torch, manifest.dtype), trust_remote_code=False)
+
+
+def _assign(model: Any, manifest: Manifest, tensors: dict[str, Any]) -> None:
+    import torch
+
+    everything = {**tensors, **{name: tensors[source] for name, source in manifest.tied.items()}}
+    names = {name for name, _ in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]}
+    if names != everything.keys():
+        made, here = manifest.made_with["transformers"], __import__("transformers").__version__
+        raise ModelError(
+            f"the bundle was made with transformers {made} and this worker has {here}, which lays the model out "
+            f"differently ({len(names ^ everything.keys())} names differ): install the driver's release on the executors"
+        )
+    parameters = {name: torch.nn.Parameter(t, requires_grad=False) for name, t in tensors.items() if t.is_floating_point()}
+    for name, tensor in everything.items():
+        owner, _, attribute = name.rpartition(".")
+        module = model.get_submodule(owner)
+        if attribute in module._parameters:
+            module._parameters[attribute] = parameters[manifest.tied.get(name, name)]
+        else:
+            module._buffers[attribute] = tensor
+
+
+def _pad_token(model: Any, tokenizer: Any) -> None:
+    # Decoders without a padding token refuse batches; padding is masked, so any token will do.
+    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if getattr(model.config, "pad_token_id", None) is None:
+        model.config.pad_token_id = tokenizer.pad_token_id

@@ -1,0 +1,136 @@
+"""MLflow → ModelRef: aliases are resolved once, here, on the driver. The only file of the engine that imports mlflow."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
+from engine.models import folder
+from engine.models.ref import ModelRef
+from engine.schema import schema_of
+
+_REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+_SCHEMES: Final = ("models:/", "runs:/")
+
+
+def resolve(uri: str, *, task: str | None = None) -> ModelRef:
+    """Pins a model and finds its files. Runs on the driver.
+
+    Args:
+        uri: models:/name@alias, models:/name/version, models:/m-id, runs:/id/path, or a local folder, which is either
+            one that MLflow wrote or one that ``save_pretrained`` wrote.
+        task: what to score; None takes what the model says.
+
+    Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
+    """
+    pinned, version = pin(uri)
+    root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
+    if (root / "MLmodel").exists():
+        ref = _from_mlflow(uri, pinned, version, root, task)
+    else:
+        ref = _from_folder(uri, pinned, root, task)
+    schema_of(ref.task)
+    folder.check(ref.model_dir, ref.tokenizer_dir)
+    folder.check_task(ref.model_dir, ref.task)
+    return ref
+
+
+def pin(uri: str) -> tuple[str, str | None]:
+    """The URI with its alias resolved, and the version. A local folder becomes its absolute path.
+
+    Raises ModelNotFoundError where the registry or the disk does not have it.
+    """
+    if not uri.startswith(_SCHEMES):
+        path = Path(uri.removeprefix("file://")).expanduser()
+        if ":/" in uri and not uri.startswith("file:"):
+            raise ModelNotFoundError(f"expected models:/name@alias, models:/name/3, runs:/id/path or a folder, got {uri}")
+        if not path.is_dir():
+            raise ModelNotFoundError(f"expected a folder with a model at {uri}, there is none")
+        return str(path.resolve()), None
+    found = _REGISTERED.fullmatch(uri)
+    if found is None:
+        if uri.startswith("models:/") and not uri.startswith("models:/m-"):
+            raise ModelNotFoundError(f"expected models:/name@alias or models:/name/3, got {uri}")
+        return uri, None
+    version = _version(uri, found["name"], found["alias"], found["version"])
+    return f"models:/{found['name']}/{version}", version
+
+
+def _version(uri: str, name: str, alias: str | None, version: str | None) -> str:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    client = mlflow.MlflowClient()
+    try:
+        if alias is not None:
+            return str(client.get_model_version_by_alias(name, alias).version)
+        return str(client.get_model_version(name, str(version)).version)
+    except MlflowException as error:
+        raise ModelNotFoundError(
+            f"expected {uri} in the registry at {mlflow.get_registry_uri()}, which answers: {error.message} "
+            "Check the name, the alias and MLFLOW_TRACKING_URI"
+        ) from error
+
+
+def _download(pinned: str) -> Path:
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return Path(mlflow.artifacts.download_artifacts(pinned, dst_path=tempfile.mkdtemp(prefix="embercast-")))
+    except (MlflowException, OSError) as error:
+        raise ModelNotFoundError(f"expected the files of {pinned} in the artifact store, got: {error}") from error
+
+
+def _from_folder(uri: str, pinned: str, root: Path, task: str | None) -> ModelRef:
+    folder.check(root, root)
+    task = task or folder.infer_task(root)
+    if task is None:
+        raise UnsupportedTaskError(f"{uri} does not say its task: give one, `embercast tasks` lists them")
+    dtype = folder.read_json(root / "config.json")
+    return ModelRef(
+        uri=uri, pinned=pinned, version=None, model_dir=root, tokenizer_dir=root, task=task, dtype=_dtype(dtype)
+    )
+
+
+def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, task: str | None) -> ModelRef:
+    from mlflow.models import Model
+
+    flavors: dict[str, Any] = Model.load(str(root)).flavors
+    flavor = flavors.get("transformers")
+    if flavor is None:
+        raise ModelError(f"expected a model with MLflow's transformers flavor, {uri} has {', '.join(flavors)}")
+    if "model_binary" not in flavor:
+        raise ModelError(
+            f"expected {uri} to hold its weights; it only names {flavor.get('source_model_name')} "
+            "(save_pretrained=False). Run mlflow.transformers.persist_pretrained_model on it first"
+        )
+    tokenizer = root / "components" / "tokenizer"
+    model_dir = root / flavor["model_binary"]
+    return ModelRef(
+        uri=uri,
+        pinned=pinned,
+        version=version,
+        model_dir=model_dir,
+        tokenizer_dir=tokenizer if tokenizer.is_dir() else model_dir,
+        task=_mlflow_task(uri, flavor.get("task"), task),
+        dtype=_dtype(folder.read_json(model_dir / "config.json")),
+        params=dict(flavors.get("python_function", {}).get("model_config") or {}),
+    )
+
+
+def _mlflow_task(uri: str, logged: str | None, asked: str | None) -> str:
+    if asked is not None:
+        return asked
+    if logged == "feature-extraction":
+        raise UnsupportedTaskError(f"{uri} was logged for feature-extraction: for one vector a text ask for task embeddings")
+    if logged is None:
+        raise UnsupportedTaskError(f"{uri} was logged without a task: give one, `embercast tasks` lists them")
+    return logged
+
+
+def _dtype(config: dict[str, Any]) -> str | None:
+    return config.get("dtype") or config.get("torch_dtype")

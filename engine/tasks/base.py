@@ -1,0 +1,63 @@
+"""What a task is: three phases between Arrow columns and a struct, of which only ``forward`` touches the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.batching import Failures, Index
+
+
+@dataclass
+class Encoded:
+    """Rows made ready for the device.
+
+    A row becomes one item (a sequence) or several. Items are what is sorted, batched and sent through the model.
+
+    Args:
+        rows: how many rows were encoded.
+        lengths: int32 [items], tokens of each item.
+        owner: int64 [items], the row each item belongs to.
+        data: what the task's own ``forward`` and ``decode`` read.
+        failures: rows that can't be scored, with the reason.
+    """
+
+    rows: int
+    lengths: npt.NDArray[np.int32]
+    owner: Index
+    data: Any
+    failures: Failures = field(default_factory=dict)
+
+
+class Task(ABC):
+    """One task of one loaded model. Lives in a worker; every method runs on the executor.
+
+    ``encode`` runs in a thread beside ``forward`` and must not touch the device; it may raise ``RowError`` or anything
+    else for a batch with a bad row: the batch is split until the row stands alone.
+    """
+
+    name: ClassVar[str]
+    #: Frozen dataclass of the task's parameters with their defaults.
+    Params: ClassVar[type]
+    #: Name of the transformers auto class that loads the model.
+    auto_class: ClassVar[str]
+    #: Ending of a checkpoint's architecture that has this task; empty where any will do.
+    architecture: ClassVar[str] = ""
+
+    @abstractmethod
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        """Arrow columns by input role (the main role without nulls) → items. On the CPU."""
+
+    @abstractmethod
+    def forward(self, encoded: Encoded, items: Index) -> Sequence[Any] | npt.NDArray[Any]:
+        """One micro-batch of items → a value for each, on the CPU: an array [items, …] or a list."""
+
+    @abstractmethod
+    def decode(self, encoded: Encoded, rows: Index, outputs: Any, params: Any) -> pa.StructArray:
+        """The values of all items of ``rows`` (in item order) → the schema's struct without ``error``, one for each row."""

@@ -1,0 +1,74 @@
+"""Parameters of a task: checked on the driver where they are fixed, on the executor where a column gives them."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Literal
+
+from engine.errors import ParameterError
+from engine.options import Column
+from engine.tasks import task_class
+
+
+def parse_params(task: str, params: Mapping[str, Any]) -> Any:
+    """The task's ``Params`` with these values over the defaults; a ``Column`` value is checked later, row by row.
+
+    Raises ParameterError, with the list of what the task takes, for an unknown name or a value of the wrong type.
+    """
+    cls = task_class(task).Params
+    hints = typing.get_type_hints(cls)
+    for name, value in params.items():
+        if name not in hints:
+            raise ParameterError(f"{task} has no parameter {name!r}; it takes {takes(task)}")
+        if not isinstance(value, Column) and not _fits(value, hints[name]):
+            raise ParameterError(
+                f"expected {name} to be {_words(hints[name])}, got {value!r}; {task} takes {takes(task)}"
+            )
+    return cls(**{name: value for name, value in params.items() if not isinstance(value, Column)})
+
+
+def takes(task: str) -> str:
+    """``top_k: int or null = null, …``: every parameter of a task with its type and default."""
+    return "; ".join(f"{name}: {words} = {default}" for name, words, default in describe(task)) or "none"
+
+
+def describe(task: str) -> list[tuple[str, str, str]]:
+    """Name, type and default of every parameter of a task, in words."""
+    cls = task_class(task).Params
+    hints = typing.get_type_hints(cls)
+    return [
+        (f.name, _words(hints[f.name]), "required" if f.default is MISSING else _value(f.default)) for f in fields(cls)
+    ]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, arg) for arg in args)
+    if origin is Literal:
+        return any(value == arg and type(value) is type(arg) for arg in args)
+    if hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, origin or hint)
+
+
+def _words(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_words(arg) for arg in args)
+    if origin is Literal:
+        return " or ".join(_value(arg) for arg in args)
+    return {type(None): "null", bool: "true or false"}.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,100 @@
+"""text-classification: one label, or several, or a number (regression heads), for a text or a pair of texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.batching import Index
+from engine.errors import ParameterError
+from engine.models.load import LoadedModel
+from engine.schema import schema_of
+from engine.tasks.base import Encoded
+from engine.tasks.text import TextTask
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters of text-classification.
+
+    Args:
+        top_k: how many of the labels ``scores`` keeps, best first; null keeps all.
+        function_to_apply: what turns logits into scores; auto reads the model's configuration as transformers does:
+            none for regression, sigmoid for several labels or a single one, else softmax.
+        max_length: tokens after which a text is cut (and flagged); null takes what the model allows.
+    """
+
+    top_k: int | None = None
+    function_to_apply: Literal["auto", "softmax", "sigmoid", "none"] = "auto"
+    max_length: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ParameterError(f"expected {name} to be null or at least 1, got {value}")
+
+
+class TextClassification(TextTask):
+    """Scores of every label of a sequence-classification head, float32."""
+
+    name = "text-classification"
+    Params = Params
+    auto_class = "AutoModelForSequenceClassification"
+    architecture = "ForSequenceClassification"
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__(loaded)
+        config = self.model.config
+        self.labels = pa.array([str(config.id2label[i]) for i in range(config.num_labels)], pa.string())
+        self.function = _function(config)
+
+    def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
+        """Logits, float32 [items, labels]."""
+        logits: npt.NDArray[np.float32] = self.model(**self.model_inputs(encoded, items)).logits.float().cpu().numpy()
+        return logits
+
+    def decode(
+        self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: Params
+    ) -> pa.StructArray:
+        function = self.function if params.function_to_apply == "auto" else params.function_to_apply
+        scores = apply_function(outputs, function)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : params.top_k]
+        best_scores = np.take_along_axis(scores, best, axis=1)
+        fields = schema_of(self.name).fields
+        pairs = pa.StructArray.from_arrays(
+            [self.labels.take(pa.array(best.ravel())), pa.array(best_scores.ravel(), pa.float32())],
+            fields=list(fields[2].type.value_type.fields),
+        )
+        offsets = pa.array(np.arange(len(rows) + 1) * best.shape[1], pa.int32())
+        return pa.StructArray.from_arrays(
+            [
+                self.labels.take(pa.array(best[:, 0])),
+                pa.array(best_scores[:, 0], pa.float32()),
+                pa.ListArray.from_arrays(offsets, pairs, type=fields[2].type),
+                *self.token_columns(encoded, rows),
+            ],
+            fields=list(fields),
+        )
+
+
+def apply_function(logits: npt.NDArray[np.float32], function: str) -> npt.NDArray[np.float32]:
+    """Scores from logits, float32 [rows, labels]: softmax over the labels, sigmoid of each, or the logits themselves."""
+    if function == "none":
+        return logits
+    if function == "sigmoid":
+        return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+    exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(exps / exps.sum(axis=1, keepdims=True))
+
+
+def _function(config: Any) -> str:
+    if config.problem_type == "regression":
+        return "none"
+    if config.problem_type == "multi_label_classification" or config.num_labels == 1:
+        return "sigmoid"
+    return "softmax"
