@@ -86,7 +86,8 @@ def _codes(column: pa.Array) -> Index:
     except pa.ArrowNotImplementedError:  # nested types
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(repr(value), len(seen)) for value in column.to_pylist()], np.int64)
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return indices
 
 
 def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhead: int = 256) -> Iterator[Index]:
@@ -103,8 +104,7 @@ def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhea
     for first, last in _cuts(-sizes, counts, budget, overhead):
         items = int(counts[first:last].sum())
         room = max(1, budget // max(1, int(-sizes[first])))
-        for part in np.array_split(order[start : start + items], -(-items // room)):
-            yield part
+        yield from np.array_split(order[start : start + items], -(-items // room))
         start += items
 
 
@@ -194,7 +194,7 @@ def isolate(run: Callable[[Index], T], rows: Index, *, code: str) -> tuple[list[
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for Python's, CUDA's and torch's CPU allocator's out of memory, told by name so that torch isn't imported."""
+    """True where Python, CUDA or torch's CPU allocator ran out of memory; told by name, without importing torch."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

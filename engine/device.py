@@ -110,11 +110,13 @@ def choose_threads(asked: int | str, hardware: Hardware, *, task_cpus: int | Non
     return Choice(hardware.cores, "every core this process may run on")
 
 
-def choose_batch_tokens(asked: int | str, hardware: Hardware, device: str, *, hidden: int, weight_bytes: int) -> Choice[int]:
+def choose_batch_tokens(
+    asked: int | str, hardware: Hardware, device: str, *, hidden: int, weight_bytes: int
+) -> Choice[int]:
     """Padded tokens of one micro-batch.
 
     On a CPU rows/s rise until the activations leave the cache (figures: docs/performance.md). On a GPU as many as
-    a quarter of the memory left beside the weights holds, at 64 hidden-size vectors of 4 bytes a token, at most 131,072.
+    a quarter of the memory left beside the weights holds, at 64 hidden states of 4 bytes a number, at most 131,072.
     """
     if asked != "auto":
         return Choice(int(asked), "asked for")

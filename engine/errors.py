@@ -59,13 +59,13 @@ class DeviceError(EmbercastError):
 
 #: code → may a retry help? The only codes a row's ``error.code`` can have.
 ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
-    "invalid_text": False,        # the bytes are not UTF-8
-    "invalid_parameter": False,   # a parameter column holds a value the task does not take
-    "encode_failed": False,       # the tokenizer (or other preparation) raised on this row alone
-    "forward_failed": False,      # the model raised on this row alone
-    "decode_failed": False,       # turning this row's output into the struct raised
-    "non_finite": False,          # the model's output holds NaN or Inf
-    "out_of_memory": True,        # this row alone does not fit the device's memory
+    "invalid_text": False,  # the bytes are not UTF-8
+    "invalid_parameter": False,  # a parameter column holds a value the task does not take
+    "encode_failed": False,  # the tokenizer (or other preparation) raised on this row alone
+    "forward_failed": False,  # the model raised on this row alone
+    "decode_failed": False,  # turning this row's output into the struct raised
+    "non_finite": False,  # the model's output holds NaN or Inf
+    "out_of_memory": True,  # this row alone does not fit the device's memory
 }
 
 

@@ -111,17 +111,18 @@ def ddl(dtype: pa.DataType) -> str:
     except KeyError:
         raise SchemaError(f"expected a type with a Spark name, got {dtype}: add it to engine.schema._DDL") from None
 
+
 #: What one window cost. The scorer gives it beside each window; seconds are of one worker.
 STATS: Final = pa.struct(
     [
-        ("rows", pa.int64()),            # rows that came in
-        ("nulls", pa.int64()),           # of these, null inputs (null structs)
-        ("failed", pa.int64()),          # of these, rows with an error
-        ("duplicates", pa.int64()),      # of these, rows answered by an equal row of the window
-        ("tokens", pa.int64()),          # tokens that went through the model
-        ("padded_tokens", pa.int64()),   # the same with padding: the padding share is 1 - tokens / padded_tokens
-        ("batches", pa.int64()),         # micro-batches
-        ("load_s", pa.float64()),        # seconds until the model was ready, in the worker's first window
+        ("rows", pa.int64()),  # rows that came in
+        ("nulls", pa.int64()),  # of these, null inputs (null structs)
+        ("failed", pa.int64()),  # of these, rows with an error
+        ("duplicates", pa.int64()),  # of these, rows answered by an equal row of the window
+        ("tokens", pa.int64()),  # tokens that went through the model
+        ("padded_tokens", pa.int64()),  # the same with padding: the padding share is 1 - tokens / padded_tokens
+        ("batches", pa.int64()),  # micro-batches
+        ("load_s", pa.float64()),  # seconds until the model was ready, in the worker's first window
         ("encode_s", pa.float64()),
         ("forward_s", pa.float64()),
         ("decode_s", pa.float64()),

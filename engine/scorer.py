@@ -6,8 +6,9 @@ Runs in a Python worker of an executor, or anywhere else that has Arrow batches:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,7 @@ class Scored(NamedTuple):
 
 @dataclass
 class Group:
-    """Distinct rows of a window with equal parameters, ready for the device. ``rows`` are positions in ``distinct.first``."""
+    """Distinct rows of a window with equal parameters; ``rows`` are their positions in ``distinct.first``."""
 
     rows: Index
     params: Any
@@ -100,14 +101,16 @@ class Scorer:
                 if isinstance(params, RowError):
                     work.failures.update(dict.fromkeys(rows.tolist(), params))
                     continue
-                encoded, failures = isolate(
-                    lambda part, params=params: self.task.encode(self._inputs(window, unique.first[part]), params),
-                    rows,
-                    code="encode_failed",
-                )
+                encode = partial(self._encode_rows, window, unique.first, params)
+                encoded, failures = isolate(encode, rows, code="encode_failed")
                 work.failures.update(failures)
                 work.groups += [Group(part, params, e, Outputs(len(e.lengths))) for part, e in encoded]
         return work
+
+    def _encode_rows(self, window: pa.RecordBatch, first: Index, params: Any, rows: Index) -> Encoded:
+        taken = pa.array(first[rows])
+        columns = {role: window.column(name).take(taken) for role, name in self.request.inputs.items()}
+        return self.task.encode(columns, params)
 
     def _forward(self, work: Work) -> None:
         with work.stats.timed("forward"):
@@ -158,10 +161,6 @@ class Scorer:
     def _ordered_columns(self) -> list[str]:
         main = self.request.inputs[schema_of(self.task.name).inputs[0].name]
         return [main, *(name for name in self.request.columns if name != main)]
-
-    def _inputs(self, window: pa.RecordBatch, rows: Index) -> Mapping[str, pa.Array]:
-        taken = pa.array(rows)
-        return {role: window.column(name).take(taken) for role, name in self.request.inputs.items()}
 
     def _by_params(self, window: pa.RecordBatch, first: Index) -> Iterator[tuple[Index, Any]]:
         """Positions in ``first`` with the parameters they share, or the RowError that these parameters are."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import cache, folder, pooling
+from engine.models import cache, pooling
 from engine.models.manifest import FILE, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
@@ -47,7 +47,8 @@ class Bundle:
 def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundle:
     """The bundle of a resolved model in ``dtype``; found again where the same was made before.
 
-    Raises UnsupportedTaskError where the checkpoint lacks weights of the task's head, ModelError where it can't be read.
+    Raises UnsupportedTaskError where the checkpoint lacks weights of the task's head, ModelError where transformers
+    can't read it.
     """
     home = root or cache.cache_root()
     known = home / "known" / f"{_source_key(ref, dtype)}.digest"
@@ -96,6 +97,7 @@ def _load(ref: ModelRef, dtype: str) -> Any:
     import transformers
 
     auto = getattr(transformers, task_class(ref.task).auto_class)
+    transformers.utils.logging.disable_progress_bar()
     try:
         model, info = auto.from_pretrained(
             ref.model_dir,
@@ -106,7 +108,9 @@ def _load(ref: ModelRef, dtype: str) -> Any:
             output_loading_info=True,
         )
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}") from error
+        raise ModelError(
+            f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}"
+        ) from error
     if info["missing_keys"]:
         raise UnsupportedTaskError(
             f"{ref.uri} has no weights for {', '.join(sorted(info['missing_keys'])[:5])}, which {ref.task} needs: "

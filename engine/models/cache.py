@@ -95,7 +95,9 @@ def verify(folder: Path, digest: str) -> None:
     for name, (expected, size) in manifest.files.items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != size or sha256(path) != expected:
-            raise DamagedBundleError(f"expected {name} of bundle {digest[:12]} with its digest, it is missing or changed")
+            raise DamagedBundleError(
+                f"expected {name} of bundle {digest[:12]} with its digest, it is missing or changed"
+            )
 
 
 @contextmanager

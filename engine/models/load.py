@@ -23,6 +23,13 @@ class LoadedModel:
     manifest: Manifest
     device: str
 
+    def __call__(self, **inputs: Any) -> Any:
+        """The model's output for tensors on ``device``, in inference mode."""
+        import torch
+
+        with torch.inference_mode():
+            return self.model(**inputs)
+
 
 @lru_cache(maxsize=2)
 def load(path: Path, device: str) -> LoadedModel:
@@ -58,14 +65,19 @@ def _assign(model: Any, manifest: Manifest, tensors: dict[str, Any]) -> None:
     import torch
 
     everything = {**tensors, **{name: tensors[source] for name, source in manifest.tied.items()}}
-    names = {name for name, _ in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]}
+    names = {
+        name
+        for name, _ in [*model.named_parameters(remove_duplicate=False), *model.named_buffers(remove_duplicate=False)]
+    }
     if names != everything.keys():
         made, here = manifest.made_with["transformers"], __import__("transformers").__version__
         raise ModelError(
             f"the bundle was made with transformers {made} and this worker has {here}, which lays the model out "
-            f"differently ({len(names ^ everything.keys())} names differ): install the driver's release on the executors"
+            f"differently ({len(names ^ everything.keys())} names differ): install the driver's release there"
         )
-    parameters = {name: torch.nn.Parameter(t, requires_grad=False) for name, t in tensors.items() if t.is_floating_point()}
+    parameters = {
+        name: torch.nn.Parameter(t, requires_grad=False) for name, t in tensors.items() if t.is_floating_point()
+    }
     for name, tensor in everything.items():
         owner, _, attribute = name.rpartition(".")
         module = model.get_submodule(owner)

@@ -53,5 +53,7 @@ def _mode(folder: Path) -> str:
     config = read_json(folder / "config.json")
     asked = [name for name, value in config.items() if name.startswith("pooling_mode_") and value is True]
     if len(asked) != 1 or asked[0] not in _MODES:
-        raise ModelError(f"expected one pooling mode of {', '.join(_MODES)} in {folder}, got {', '.join(asked) or 'none'}")
+        raise ModelError(
+            f"expected one pooling mode of {', '.join(_MODES)} in {folder}, got {', '.join(asked) or 'none'}"
+        )
     return _MODES[asked[0]]

@@ -1,4 +1,4 @@
-"""MLflow → ModelRef: aliases are resolved once, here, on the driver. The only file of the engine that imports mlflow."""
+"""MLflow → ModelRef: aliases are resolved once, here, on the driver. No other file of the engine imports mlflow."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def pin(uri: str) -> tuple[str, str | None]:
     if not uri.startswith(_SCHEMES):
         path = Path(uri.removeprefix("file://")).expanduser()
         if ":/" in uri and not uri.startswith("file:"):
-            raise ModelNotFoundError(f"expected models:/name@alias, models:/name/3, runs:/id/path or a folder, got {uri}")
+            raise ModelNotFoundError(
+                f"expected models:/name@alias, models:/name/3, runs:/id/path or a folder, got {uri}"
+            )
         if not path.is_dir():
             raise ModelNotFoundError(f"expected a folder with a model at {uri}, there is none")
         return str(path.resolve()), None
@@ -126,7 +128,9 @@ def _mlflow_task(uri: str, logged: str | None, asked: str | None) -> str:
     if asked is not None:
         return asked
     if logged == "feature-extraction":
-        raise UnsupportedTaskError(f"{uri} was logged for feature-extraction: for one vector a text ask for task embeddings")
+        raise UnsupportedTaskError(
+            f"{uri} was logged for feature-extraction: for one vector a text ask for task embeddings"
+        )
     if logged is None:
         raise UnsupportedTaskError(f"{uri} was logged without a task: give one, `embercast tasks` lists them")
     return logged

@@ -60,4 +60,4 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, encoded: Encoded, rows: Index, outputs: Any, params: Any) -> pa.StructArray:
-        """The values of all items of ``rows`` (in item order) → the schema's struct without ``error``, one for each row."""
+        """The values of all items of ``rows``, in item order → for each row the struct without ``error``."""

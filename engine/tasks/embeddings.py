@@ -17,7 +17,7 @@ from engine.tasks.text import TextTask
 
 
 @dataclass(frozen=True)
-class Params:
+class EmbeddingsParams:
     """Parameters of embeddings.
 
     Args:
@@ -44,20 +44,20 @@ class Embeddings(TextTask):
     """Pooled last hidden states of an encoder or decoder, float32 [rows, dimensions]."""
 
     name = "embeddings"
-    Params = Params
+    Params = EmbeddingsParams
     auto_class = "AutoModel"
 
     def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
         """Pooled vectors, float32 [items, hidden]; pooled in float32 whatever the model's dtype."""
         inputs = self.model_inputs(encoded, items)
-        hidden = self.model(**inputs).last_hidden_state
+        hidden = self.loaded(**inputs).last_hidden_state
         asked = encoded.data.params.pooling
         pooled = pool(hidden, inputs["attention_mask"], self.manifest.pooling if asked == "auto" else asked)
         vectors: npt.NDArray[np.float32] = pooled.cpu().numpy()
         return vectors
 
     def decode(
-        self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: Params
+        self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: EmbeddingsParams
     ) -> pa.StructArray:
         vectors = outputs[:, : params.dimensions]
         if self.manifest.normalize if params.normalize is None else params.normalize:
@@ -70,7 +70,7 @@ class Embeddings(TextTask):
 
 
 def pool(hidden: Any, mask: Any, pooling: str) -> Any:
-    """Hidden states [items, longest, hidden] → float32 [items, hidden]; ``mask`` is 1 on tokens, padding on the right."""
+    """Hidden states [items, longest, hidden] → float32 [items, hidden]; ``mask`` is 1 on tokens, 0 right of them."""
     if pooling == "cls":
         return hidden[:, 0].float()
     lengths = mask.sum(dim=1)

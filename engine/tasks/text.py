@@ -27,6 +27,7 @@ class TextTask(Task):
     """A task whose row is one sequence (a text or a pair). ``Params`` has ``max_length: int | None``."""
 
     def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
         self.model = loaded.model
         self.tokenizer = loaded.tokenizer
         self.manifest = loaded.manifest

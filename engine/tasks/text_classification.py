@@ -18,7 +18,7 @@ from engine.tasks.text import TextTask
 
 
 @dataclass(frozen=True)
-class Params:
+class TextClassificationParams:
     """Parameters of text-classification.
 
     Args:
@@ -43,7 +43,7 @@ class TextClassification(TextTask):
     """Scores of every label of a sequence-classification head, float32."""
 
     name = "text-classification"
-    Params = Params
+    Params = TextClassificationParams
     auto_class = "AutoModelForSequenceClassification"
     architecture = "ForSequenceClassification"
 
@@ -55,11 +55,11 @@ class TextClassification(TextTask):
 
     def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
         """Logits, float32 [items, labels]."""
-        logits: npt.NDArray[np.float32] = self.model(**self.model_inputs(encoded, items)).logits.float().cpu().numpy()
+        logits: npt.NDArray[np.float32] = self.loaded(**self.model_inputs(encoded, items)).logits.float().cpu().numpy()
         return logits
 
     def decode(
-        self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: Params
+        self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: TextClassificationParams
     ) -> pa.StructArray:
         function = self.function if params.function_to_apply == "auto" else params.function_to_apply
         scores = apply_function(outputs, function)
@@ -83,7 +83,7 @@ class TextClassification(TextTask):
 
 
 def apply_function(logits: npt.NDArray[np.float32], function: str) -> npt.NDArray[np.float32]:
-    """Scores from logits, float32 [rows, labels]: softmax over the labels, sigmoid of each, or the logits themselves."""
+    """Scores from logits, float32 [rows, labels]: softmax over the labels, sigmoid of each, or as they are."""
     if function == "none":
         return logits
     if function == "sigmoid":

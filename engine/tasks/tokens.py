@@ -46,7 +46,7 @@ def texts_of(column: pa.Array) -> list[str | None]:
 
 
 def tokenize(tokenizer: Any, inputs: Mapping[str, pa.Array], max_length: int | None) -> Tokens:
-    """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` from the tokenizer's own side."""
+    """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` on the tokenizer's side."""
     texts = texts_of(inputs["text"])
     pairs = texts_of(inputs["text_pair"]) if "text_pair" in inputs else [None] * len(texts)
     sequences = [text if pair is None else (text, pair) for text, pair in zip(texts, pairs, strict=True)]

@@ -1,0 +1,191 @@
+"""score(df, …): a DataFrame in, the same DataFrame with one struct column more out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from engine.device import Choice, Hardware, choose_device, choose_dtype
+from engine.errors import SchemaError
+from engine.models.bundle import Bundle, make_bundle
+from engine.models.ref import ModelRef
+from engine.models.registry import resolve
+from engine.options import Compute, Request
+from engine.schema import STATS, ddl, schema_of
+from engine.tasks import task_class
+from engine.tasks.params import parse_params
+from udfs.hardware import probe
+from udfs.weights import Weights, ship
+from udfs.worker import Descriptor
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+log = logging.getLogger("embercast")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedModel:
+    """A model resolved, pinned, bundled in its dtype and reachable for the executors. Lives on the driver."""
+
+    ref: ModelRef
+    bundle: Bundle
+    weights: Weights
+    params: Mapping[str, Any]
+    device: Choice[str]
+    dtype: Choice[str]
+    hardware: Hardware
+    compute: Compute
+
+    @property
+    def task(self) -> str:
+        """The task it scores."""
+        return self.ref.task
+
+    def descriptor(self, inputs: Mapping[str, str]) -> Descriptor:
+        """What travels to the workers, for inputs given as role → column."""
+        return Descriptor(self.task, Request(inputs=dict(inputs), params=self.params), self.compute, self.weights)
+
+
+def prepare(
+    spark: SparkSession,
+    model: str,
+    *,
+    task: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    compute: Compute | None = None,
+    weights_path: str | None = None,
+) -> PreparedModel:
+    """Resolves and pins a model, decides device and dtype, makes its bundle and ships it. Runs on the driver.
+
+    Args:
+        spark: the session whose executors will score.
+        model: models:/name@alias, models:/name/version, runs:/id/path or a local folder.
+        task: None takes what the model says.
+        params: the task's parameters; ``engine.options.Column`` where a column gives the value.
+        compute: dtype, device, batch_tokens, threads, window.
+        weights_path: a folder that all hosts see, used instead of the broadcast.
+
+    Raises a ModelError, ParameterError or DeviceError before any row is read.
+    """
+    compute = compute or Compute()
+    ref = resolve(model, task=task)
+    merged = {**_logged_params(ref), **(params or {})}
+    parse_params(ref.task, merged)
+    hardware = probe(spark)
+    device = choose_device(compute.device, hardware)
+    dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype)
+    bundle = make_bundle(ref, dtype.value)
+    weights = ship(spark, bundle, weights_path=weights_path)
+    log.info("embercast pinned %s, bundle %s, dtype %s", ref.pinned, bundle.digest[:12], dtype)
+    return PreparedModel(
+        ref=ref,
+        bundle=bundle,
+        weights=weights,
+        params=merged,
+        device=device,
+        dtype=dtype,
+        hardware=hardware,
+        compute=compute,
+    )
+
+
+def score(
+    df: DataFrame,
+    *,
+    model: str | PreparedModel,
+    input: str | Mapping[str, str],
+    output: str,
+    task: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    batch_tokens: int | str = "auto",
+    threads: int | str = "auto",
+    weights_path: str | None = None,
+    profile: Any = None,
+    stats: str | None = None,
+) -> DataFrame:
+    """All columns of ``df`` and one struct column more, by mapInArrow; as many rows, in order within a partition.
+
+    Args:
+        df: any DataFrame.
+        model: models:/name@alias, models:/name/version, runs:/id/path, a local folder, or what ``prepare`` gave.
+        input: the column of the task's main input, or input role → column (``{"text": "body", "text_pair": "title"}``).
+        output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``.
+        task, params, dtype, device, batch_tokens, threads, weights_path: as for ``prepare`` and ``Compute``; a
+            prepared model has them already.
+        profile: a ``pyspark.resource.ResourceProfile``, for the stage to run where GPUs are.
+        stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
+
+    The model is resolved on the driver when this is called; rows are scored when the DataFrame is. Raises SchemaError
+    for a column that is missing, of the wrong type or there already.
+    """
+    if isinstance(model, str):
+        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
+        model = prepare(df.sparkSession, model, task=task, params=params, compute=compute, weights_path=weights_path)
+    descriptor = model.descriptor(roles(model.task, input))
+    check_columns(df.schema, descriptor.request, model.task)
+    schema = _with_results(df.schema, model.task, output, stats)
+    return df.mapInArrow(_mapper(descriptor, stats), schema, profile=profile)
+
+
+def roles(task: str, input: str | Mapping[str, str]) -> dict[str, str]:
+    """Input role → column; a plain column name is the task's main role. Raises SchemaError for an unknown role."""
+    schema = schema_of(task)
+    named = {schema.inputs[0].name: input} if isinstance(input, str) else dict(input)
+    for name in named:
+        schema.role(name)
+    missing = [role.name for role in schema.inputs if role.required and role.name not in named]
+    if missing:
+        raise SchemaError(f"{task} needs the inputs {', '.join(missing)}: name a column for each")
+    return named
+
+
+def check_columns(schema: StructType, request: Request, task: str) -> None:
+    """Raises SchemaError where a column that the engine reads is missing, or an input is of the wrong type."""
+    missing = [name for name in request.columns if name not in schema.names]
+    if missing:
+        raise SchemaError(f"expected columns {', '.join(missing)}; the table has {', '.join(schema.names)}")
+    for role, column in request.inputs.items():
+        expected, found = ddl(schema_of(task).role(role).type), schema[column].dataType.simpleString().upper()
+        if found != expected and not (expected == "STRING" and found.startswith(("VARCHAR", "CHAR"))):
+            raise SchemaError(f"expected column {column} (input {role} of {task}) to be {expected}, it is {found}")
+
+
+def _with_results(schema: StructType, task: str, output: str, stats: str | None) -> StructType:
+    from pyspark.sql.types import DataType, StructField, StructType
+
+    added = [StructField(output, DataType.fromDDL(ddl(schema_of(task).output)))]
+    if stats is not None:
+        added.append(StructField(stats, DataType.fromDDL(ddl(STATS))))
+    taken = [field.name for field in added if field.name.lower() in {name.lower() for name in schema.names}]
+    if taken:
+        raise SchemaError(f"the table already has a column {', '.join(taken)}: choose another name for the output")
+    return StructType([*schema.fields, *added])
+
+
+def _mapper(descriptor: Descriptor, stats: str | None) -> Callable[[Iterator[Any]], Iterator[Any]]:
+    def score_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for scored in descriptor.score(batches):
+            columns = [*scored.batch.columns, scored.result]
+            if stats is not None:
+                columns.append(scored.stats.column(scored.batch.num_rows))
+            names = [str(i) for i in range(len(columns))]  # Spark reads by position; the user's names may repeat
+            yield pa.RecordBatch.from_arrays(columns, names=names)
+
+    return score_partition
+
+
+def _logged_params(ref: ModelRef) -> dict[str, Any]:
+    """The logged model's parameters that the task takes; others (batch_size, device) are this engine's to choose."""
+    taken = {field.name for field in fields(task_class(ref.task).Params)}
+    ignored = sorted(set(ref.params) - taken)
+    if ignored:
+        log.warning("parameters logged with %s that %s does not take: %s", ref.pinned, ref.task, ", ".join(ignored))
+    return {name: value for name, value in ref.params.items() if name in taken}

@@ -1,0 +1,126 @@
+"""The same scoring as a column expression and as a SQL function: Arrow UDFs, or pandas UDFs where asked.
+
+UDFs are nondeterministic for Spark's optimizer, so that a projection over a subquery doesn't evaluate the model twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+
+from engine.errors import ParameterError
+from engine.options import Column as ParameterColumn
+from engine.options import Compute
+from engine.schema import ddl, schema_of
+from udfs.scoring import PreparedModel, prepare
+from udfs.worker import Descriptor
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Kind = Literal["arrow", "pandas"]
+
+
+def udf(
+    spark: SparkSession,
+    model: str | PreparedModel,
+    *,
+    task: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    batch_tokens: int | str = "auto",
+    threads: int | str = "auto",
+    weights_path: str | None = None,
+    kind: Kind | None = None,
+) -> Any:
+    """A function of columns that scores them: ``df.withColumn("s", udf(spark, "models:/sentiment@champion")("body"))``.
+
+    The columns are the task's inputs in the order of ``embercast tasks``, optional ones may be left out; the result is
+    the task's struct. ``kind`` is "arrow" where Spark has Arrow UDFs (4.1 and later), else "pandas". A null input
+    gives a null struct from an Arrow UDF and a struct of nulls from a pandas UDF, which can't return null:
+    ``error.code IS NULL`` means success with both. Other arguments as for ``udfs.score``. Runs on the driver.
+
+    Raises ParameterError for a parameter from a column (take ``udfs.score``) and for an unknown or missing kind.
+    """
+    if isinstance(model, str):
+        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
+        model = prepare(spark, model, task=task, params=params, compute=compute, weights_path=weights_path)
+    by_row = [name for name, value in model.params.items() if isinstance(value, ParameterColumn)]
+    if by_row:
+        raise ParameterError(f"a UDF takes fixed parameters, {', '.join(by_row)} come from a column: use udfs.score")
+    names = [role.name for role in schema_of(model.task).inputs]
+    descriptors = [model.descriptor(dict(zip(names[:n], names[:n], strict=True))) for n in range(1, len(names) + 1)]
+    make = _arrow_udf if _kind(kind) == "arrow" else _pandas_udf
+    return make(descriptors, ddl(schema_of(model.task).output)).asNondeterministic()
+
+
+def register(spark: SparkSession, name: str, model: str | PreparedModel, **options: Any) -> Any:
+    """Registers a SQL function of the session: ``SELECT sentiment(body).label FROM reviews``.
+
+    Takes the options of ``udf`` and returns the function. Runs on the driver.
+    """
+    return spark.udf.register(name, udf(spark, model, **options))
+
+
+def _kind(asked: str | None) -> str:
+    import pyspark.sql.functions as functions
+
+    has_arrow = hasattr(functions, "arrow_udf")
+    if asked not in (None, "arrow", "pandas"):
+        raise ParameterError(f"expected kind to be arrow or pandas, got {asked!r}")
+    if asked == "arrow" and not has_arrow:
+        raise ParameterError("Arrow UDFs need Spark 4.1 or later: take kind='pandas'")
+    return asked or ("arrow" if has_arrow else "pandas")
+
+
+def _arrow_udf(descriptors: list[Descriptor], returns: str) -> Any:
+    from pyspark.sql.functions import arrow_udf
+
+    def score_arrow(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
+        yield from _results(descriptors, map(_columns, batches))
+
+    return arrow_udf(_typed(score_arrow, pa.Array, pa.Array), returns)
+
+
+def _pandas_udf(descriptors: list[Descriptor], returns: str) -> Any:
+    from pyspark.sql.functions import pandas_udf
+
+    def score_pandas(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
+        arrays = (tuple(pa.Array.from_pandas(s, type=pa.string()) for s in series) for series in map(_columns, batches))
+        for result in _results(descriptors, arrays):
+            yield pa.RecordBatch.from_arrays(result.flatten(), names=result.type.names).to_pandas()
+
+    return pandas_udf(_typed(score_pandas, pd.Series, pd.DataFrame), returns)
+
+
+def _typed(function: Callable[..., Any], takes: type, gives: type) -> Callable[..., Any]:
+    # Spark reads the kind of UDF from annotations, which are strings in this module.
+    function.__annotations__ = {"batches": Iterator[tuple[takes, ...]], "return": Iterator[gives]}  # type: ignore[valid-type]
+    return function
+
+
+def _columns(batch: Any) -> tuple[Any, ...]:
+    # Spark gives a tuple of columns for several arguments and the bare column for one.
+    return batch if isinstance(batch, tuple) else (batch,)
+
+
+def _results(descriptors: list[Descriptor], batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.StructArray]:
+    first = next(batches, None)
+    if first is None:
+        return
+    if len(first) > len(descriptors):
+        raise TypeError(f"expected at most {len(descriptors)} columns, got {len(first)}")
+    descriptor = descriptors[len(first) - 1]
+    names = list(descriptor.request.inputs)
+
+    def records() -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_arrays(list(first), names=names)
+        for arrays in batches:
+            yield pa.RecordBatch.from_arrays(list(arrays), names=names)
+
+    for scored in descriptor.score(records()):
+        yield scored.result

@@ -1,0 +1,81 @@
+"""What travels to the workers, and the scorer each makes from it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from engine.device import choose_batch_tokens, choose_device, choose_threads, detect
+from engine.models.load import load
+from engine.options import Compute, Request
+from engine.scorer import Scored, Scorer
+from engine.tasks import task_class
+from udfs.weights import Weights
+
+log = logging.getLogger("embercast")
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A scorer's description: small, picklable, made on the driver. ``score`` runs in the worker."""
+
+    task: str
+    request: Request
+    compute: Compute
+    weights: Weights
+
+    def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
+        """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""
+        start = time.perf_counter()
+        scorer = self._scorer()
+        load_s = time.perf_counter() - start
+        for scored in scorer.score(batches):
+            scored.stats.load_s, load_s = load_s, 0.0
+            yield scored
+
+    def _scorer(self) -> Scorer:
+        hardware = detect()
+        cpus, address = _task_resources()
+        threads = choose_threads(self.compute.threads, hardware, task_cpus=cpus)
+        device = choose_device(self.compute.device, hardware, address=address)
+        _use_threads(threads.value)
+        loaded = load(self.weights.folder(), device.value)
+        manifest = loaded.manifest
+        batch_tokens = choose_batch_tokens(
+            self.compute.batch_tokens,
+            hardware,
+            device.value,
+            hidden=manifest.hidden,
+            weight_bytes=manifest.weight_bytes,
+        )
+        _log_once(f"device {device}, {manifest.dtype}, threads {threads}, batch_tokens {batch_tokens}")
+        task = task_class(self.task)(loaded)
+        return Scorer(task, self.request, batch_tokens=batch_tokens.value, compute=self.compute)
+
+
+def _task_resources() -> tuple[int | None, str | None]:
+    """The CPUs and the GPU address that Spark gave to the running task; None where there is no task or no GPU."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    if context is None:
+        return None, None
+    gpu = context.resources().get("gpu")
+    return context.cpus(), gpu.addresses[0] if gpu is not None else None
+
+
+def _use_threads(threads: int) -> None:
+    import torch
+
+    os.environ["RAYON_NUM_THREADS"] = str(threads)  # the tokenizer's threads, read when it is first used
+    torch.set_num_threads(threads)
+
+
+@lru_cache(maxsize=8)
+def _log_once(choices: str) -> None:
+    log.info("embercast scores on %s", choices)
