@@ -1,0 +1,131 @@
+"""What to score, with what, into what: a job in YAML. Everything here runs on the driver."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+import engine.options
+from jobs import located, problems
+from jobs.errors import DefinitionError
+from jobs.sections import ComputeSection, Errors, Name, Param, Section, Sink, Source, Text, refuse
+
+#: A new epoch scores everything again; this release knows one.
+_EPOCH: Final = 0
+
+
+class JobDefinition(Section):
+    """A job: a model scores the new rows of a source into a sink.
+
+    Texts hold ``${env:NAME}`` as written, so that a definition can be printed whole; ``jobs.references.reveal`` gives
+    the value where it is used.
+    """
+
+    version: Literal[1] = Field(description="1", examples=[1])
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="a name of lower-case letters, digits and underscores that starts with a letter",
+        examples=["reviews_sentiment"],
+    )
+    model: Text = Field(
+        description="models:/name@alias, models:/name/3, runs:/id/path or a folder",
+        examples=["models:/sentiment@champion"],
+    )
+    task: Name | None = Field(
+        default=None, description="a task (`embercast tasks` lists them)", examples=["text-classification"]
+    )
+    source: Source = Field(
+        description="a mapping with table or path, key and inputs",
+        examples=[{"table": "reviews", "key": ["review_id"], "inputs": {"text": "body"}}],
+    )
+    params: dict[str, Param] = Field(
+        default_factory=dict, description="a mapping of the task's parameters", examples=[{"top_k": 3}]
+    )
+    compute: ComputeSection = Field(
+        default_factory=ComputeSection, description="a mapping", examples=[{"dtype": "auto"}]
+    )
+    sink: Sink = Field(
+        description="a mapping with table or path", examples=[{"table": "reviews_scored", "output": "sentiment"}]
+    )
+    on_change: Literal["new_rows"] = Field(
+        default="new_rows", description="new_rows (a new model scores the rows not yet scored)", examples=["new_rows"]
+    )
+    errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, task: str | None) -> str | None:
+        from engine.schema import SCHEMAS
+
+        if task is not None and task not in SCHEMAS:
+            near = problems.nearest(task, SCHEMAS)
+            raise refuse(f"a task among {', '.join(SCHEMAS)}", task, f"write task: {near or next(iter(SCHEMAS))}")
+        return task
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits of name, source, sink and epoch.
+
+        Two runs with one identity are runs of one job. A path counts as it is written (without ``./`` and ``file:``),
+        so that a job keeps its identity when its folder is mounted elsewhere.
+        """
+        named = json.dumps([self.name, self.source.location, self.sink.location, _EPOCH])
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+    def request(self, task: str | None = None) -> engine.options.Request:
+        """The columns and parameters the engine reads. ``task`` is the model's, needed where the definition names none.
+
+        Raises SchemaError for inputs that the task does not have, UnsupportedTaskError for a task that there is not.
+        """
+        inputs = self.source.inputs
+        if isinstance(inputs, str):
+            from engine.schema import schema_of
+
+            inputs = {schema_of(task or self.task or "").inputs[0].name: inputs}
+        return engine.options.Request(inputs=inputs, params=self.params)
+
+    def compute_options(self) -> engine.options.Compute:
+        """Dtype, device, token budget and threads, as asked for."""
+        asked = self.compute
+        return engine.options.Compute(
+            dtype=asked.dtype, device=asked.device, batch_tokens=asked.batch_tokens, threads=asked.threads
+        )
+
+
+def load(path: str | Path, *, overrides: Sequence[str] = ()) -> JobDefinition:
+    """Reads a definition.
+
+    Args:
+        path: a YAML file.
+        overrides: ``a.b=value`` each, over what the file says; the value is YAML.
+
+    Raises DefinitionError with every problem of the file and the overrides at once.
+    """
+    found = located.read(Path(path))
+    if found.problems and found.data is None:
+        raise DefinitionError(found.problems)
+    for assignment in overrides:
+        located.override(found, assignment)
+    problems.add_unset_references(found)
+    definition = None
+    try:
+        definition = JobDefinition.model_validate(found.data)
+    except ValidationError as error:
+        problems.add_validation(found, error, JobDefinition)
+    problems.add_clashes(found)
+    problems.add_task(found)
+    if definition is None or found.problems:
+        raise DefinitionError(
+            sorted(found.problems, key=lambda problem: (problem.file != str(path), problem.line or 0))
+        )
+    return definition
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a definition, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **JobDefinition.model_json_schema()}

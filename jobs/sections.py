@@ -1,0 +1,251 @@
+"""The sections of a job definition. Each field says what it expects (``description``) and what to write (``examples``):
+errors and the JSON Schema are made of these.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import ValidationInfo
+
+import engine.options
+from jobs.references import REFERENCE, reveal
+
+#: Columns that every sink row carries beside key, kept columns and output.
+PROVENANCE: Final = ("_run_id", "_model_version", "_dtype", "_scored_at")
+
+T = TypeVar("T")
+
+
+def refuse(expected: str, got: str, hint: str) -> PydanticCustomError:
+    """A validator's error, in the three parts that a ``Problem`` has."""
+    return PydanticCustomError(
+        "refused", "expected {expected}, got {got}; {hint}", {"expected": expected, "got": got, "hint": hint}
+    )
+
+
+def _plain(text: str) -> str:
+    if REFERENCE.search(text):
+        raise refuse("plain text", text, "write ${env:…} only in model, table, path, where, options and weights_path")
+    return text
+
+
+def _distinct(names: list[str]) -> list[str]:
+    again = sorted({name for name in names if names.count(name) > 1})
+    if again:
+        raise refuse("each column once", ", ".join(again) + " again", "remove it")
+    return names
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) != {"column"} or not isinstance(value["column"], str):
+            raise refuse("a value or {column: name}", f"a mapping with {', '.join(value)}", "write {column: name}")
+        return engine.options.Column(value["column"])
+    return value
+
+
+def _uncolumn(value: Any) -> Any:
+    return {"column": value.name} if isinstance(value, engine.options.Column) else value
+
+
+#: Text that may hold ``${env:NAME}``; it is kept as written, ``jobs.references.reveal`` gives the value.
+Text = Annotated[str, Field(min_length=1)]
+#: Text that may not.
+Name = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
+Names = Annotated[list[Name], AfterValidator(_distinct)]
+#: A parameter's value; ``{column: name}`` becomes ``engine.options.Column``.
+Param = Annotated[
+    Any,
+    AfterValidator(_column),
+    PlainSerializer(_uncolumn),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": ["string", "number", "boolean", "array", "null"]},
+                {
+                    "type": "object",
+                    "properties": {"column": {"type": "string"}},
+                    "required": ["column"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
+#: A column, or a column for each input role. Told apart before they are checked, for one error in place of two.
+Inputs = Annotated[
+    Annotated[Name, Tag("column")] | Annotated[dict[str, Name], Field(min_length=1), Tag("roles")],
+    Discriminator(lambda value: "roles" if isinstance(value, dict) else "column"),
+]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Frozen; refuses unknown keys and values of another type."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, protected_namespaces=(), serialize_by_alias=True
+    )
+
+
+class Place(Section):
+    """Where a table lies: a name in the catalog, or a path."""
+
+    table: Text | None = Field(default=None, description="the name of a table", examples=["shop.reviews"])
+    path: Text | None = Field(
+        default=None,
+        validate_default=True,
+        description="the path of a table or file",
+        examples=[".demo/tables/reviews"],
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _one_place(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if "table" in info.data and (path is None) == (info.data["table"] is None):
+            got = "neither" if path is None else "both"
+            raise refuse("either table or path", got, "write table: name, or path: with format:")
+        return path
+
+    @property
+    def location(self) -> str:
+        """``table:reviews`` or ``path:.demo/tables/reviews``: revealed, spelled one way, for hashing only."""
+        if self.table is not None:
+            return "table:" + reveal(self.table).replace("`", "").lower()
+        path = reveal(self.path or "").removeprefix("file://").removeprefix("file:")
+        scheme, _, rest = path.rpartition("://")
+        return "path:" + (f"{scheme}://" if scheme else "") + posixpath.normpath(rest)
+
+
+class Source(Place):
+    """The rows to score."""
+
+    format: Literal["delta", "parquet", "csv", "json"] = Field(
+        default="delta", description="delta, parquet, csv or json", examples=["delta"]
+    )
+    key: Names = Field(min_length=1, description="the columns that tell rows apart, a list", examples=[["review_id"]])
+    inputs: Inputs = Field(
+        description="the column that the task reads, or a column for each of its inputs",
+        examples=[{"text": "body"}],
+    )
+    where: Text | None = Field(
+        default=None, description="a SQL condition that rows must meet, a text", examples=["lang = 'en'"]
+    )
+    changes: Literal["fail"] = Field(
+        default="fail", description="fail (updates and deletes in the source stop the run)", examples=["fail"]
+    )
+    ddl: Text | None = Field(
+        default=None,
+        alias="schema",
+        description="the columns of a csv, json or parquet source as Spark DDL, a text",
+        examples=["review_id STRING, body STRING"],
+    )
+    options: dict[str, Text] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Spark reader options of a csv or json source, a mapping of texts",
+        examples=[{"header": "true"}],
+    )
+
+    @field_validator("format")
+    @classmethod
+    def _table_is_delta(cls, format: T, info: ValidationInfo) -> T:
+        if format != "delta" and info.data.get("table") is not None:
+            raise refuse("delta for a table", str(format), "remove format:, or write path: in place of table:")
+        return format
+
+    @field_validator("ddl")
+    @classmethod
+    def _file_has_ddl(cls, ddl: str | None, info: ValidationInfo) -> str | None:
+        if ddl is not None and info.data.get("format") == "delta":
+            raise refuse("no schema for a delta source", "one", "remove it: a Delta table knows its columns")
+        return ddl
+
+    @field_validator("options")
+    @classmethod
+    def _text_has_options(cls, options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if options and info.data.get("format") in ("delta", "parquet"):
+            raise refuse("options for csv or json only", ", ".join(options), "remove them, or write format: csv")
+        return options
+
+
+class ComputeSection(Section):
+    """What to compute on; auto is decided by the hardware, and ``embercast plan`` shows each choice with its reason."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="auto, float32, bfloat16 or float16", examples=["auto"]
+    )
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N", examples=["auto"]
+    )
+    batch_tokens: Literal["auto"] | Positive = Field(
+        default="auto", description="auto or the tokens of a micro-batch, a whole number above 0", examples=[4096]
+    )
+    threads: Literal["auto"] | Positive = Field(
+        default="auto", description="auto or the CPU threads of a worker, a whole number above 0", examples=[2]
+    )
+    weights_path: Text | None = Field(
+        default=None, description="a folder that every host sees, for the weights", examples=["/mnt/shared/weights"]
+    )
+    max_bytes_per_commit: Annotated[str, Field(pattern=r"^[1-9]\d*(b|[kmgt]b?)?$")] | None = Field(
+        default=None, description="how much of the source a commit covers, a text such as 512m or 1g", examples=["1g"]
+    )
+    max_files_per_commit: Positive | None = Field(
+        default=None, description="how many files of the source a commit covers, a whole number above 0", examples=[100]
+    )
+
+
+class Sink(Place):
+    """The Delta table that scored rows go to: key, kept columns, the output struct, provenance."""
+
+    output: Name = Field(default="prediction", description="the name of the struct column", examples=["sentiment"])
+    keep: Names = Field(
+        default_factory=list, description="columns of the source to keep beside the key, a list", examples=[["product"]]
+    )
+    mode: Literal["append"] = Field(default="append", description="append", examples=["append"])
+
+    @field_validator("output")
+    @classmethod
+    def _output_is_free(cls, output: str) -> str:
+        return _free([output], [])[0]
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_is_free(cls, keep: list[str], info: ValidationInfo) -> list[str]:
+        return _free(keep, [info.data["output"]] if "output" in info.data else [])
+
+
+class Errors(Section):
+    """How many rows may fail."""
+
+    max_fraction: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="the share of rows that may fail, a number from 0 to 1",
+        examples=[0.01],
+    )
+
+
+def _free(names: list[str], taken: Iterable[str]) -> list[str]:
+    used = {name.lower() for name in (*PROVENANCE, *taken)}
+    clash = [name for name in names if name.lower() in used]
+    if clash:
+        raise refuse("names that the sink has no other use for", ", ".join(clash), "write another name")
+    return names

@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import UnsupportedTaskError
+from engine.options import Column, Compute, Request
+from jobs.definition import JobDefinition, json_schema, load
+from jobs.errors import DefinitionError
+from jobs.references import mask, reveal
+
+CONF = Path(__file__).parents[3] / "conf" / "jobs"
+
+GOOD = """\
+version: 1
+name: reviews_sentiment
+model: models:/sentiment@champion
+task: text-classification
+source:
+  table: reviews
+  key: [review_id]
+  inputs: {text: body}
+sink:
+  table: reviews_scored
+  output: sentiment
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "job.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def wrong(path: Path, *overrides: str) -> list[str]:
+    """The problems of a definition, without the folder."""
+    with pytest.raises(DefinitionError) as caught:
+        load(path, overrides=overrides)
+    return [str(problem).removeprefix(f"{path.parent}/") for problem in caught.value.problems]
+
+
+def test_defaults_and_sections(tmp_path: Path) -> None:
+    job = load(write(tmp_path, GOOD))
+    assert (job.source.table, job.source.path, job.source.format, job.source.changes) == (
+        "reviews",
+        None,
+        "delta",
+        "fail",
+    )
+    assert (job.sink.output, job.sink.keep, job.sink.mode, job.on_change) == ("sentiment", [], "append", "new_rows")
+    assert job.errors.max_fraction == 0.01
+    assert job.request() == Request(inputs={"text": "body"}, params={})
+    assert job.compute_options() == Compute()
+
+
+@pytest.mark.parametrize("name", ["reviews", "reviews_embeddings"])
+def test_committed_jobs_load(name: str) -> None:
+    job = load(CONF / f"{name}.yaml")
+    assert job.source.key == ["review_id"]
+    assert job.request().inputs == {"text": "body"}
+
+
+def test_all_problems_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = """\
+version: 1
+nam: reviews
+model: models:/x@champion
+source:
+  table: a
+  path: b
+  key: [id, 3]
+  inputs: {text: 5}
+  wher: "x > 1"
+compute: {dtype: fp16, batch_tokens: 0}
+sink: {table: c, output: _run_id, mode: merge}
+errors: {max_fraction: 2}
+"""
+    assert wrong(write(tmp_path, text)) == [
+        "job.yaml:1: name: expected a name of lower-case letters, digits and underscores that starts with a letter, "
+        "got nothing; write name: reviews_sentiment",
+        "job.yaml:2: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
+        'errors, got "nam"; write name',
+        "job.yaml:6: source.path: expected either table or path, got both; write table: name, or path: with format:",
+        "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
+        "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
+        "got 5; write inputs: {text: body}",
+        "job.yaml:9: source.wher: expected one of table, path, format, key, inputs, where, changes, schema, options, "
+        'got "wher"; write where',
+        'job.yaml:10: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
+        "job.yaml:10: compute.batch_tokens: expected auto or the tokens of a micro-batch, a whole number above 0, "
+        "got 0; write batch_tokens: 4096",
+        "job.yaml:11: sink.output: expected names that the sink has no other use for, got _run_id; write another name",
+        'job.yaml:11: sink.mode: expected append, got "merge"; write mode: append',
+        "job.yaml:12: errors.max_fraction: expected the share of rows that may fail, a number from 0 to 1, got 2; "
+        "write max_fraction: 0.01",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "got"),
+    [
+        (("name: reviews_sentiment", "name: Reviews"), "name", '"Reviews"'),
+        (("version: 1", 'version: "1"'), "version", '"1"'),
+        (("[review_id]", "review_id"), "source.key", '"review_id"'),
+        (("[review_id]", "[]"), "source.key", "[]"),
+        (("[review_id]", "[no]"), "source.key[0]", "false"),
+        (("[review_id]", "[a, a]"), "source.key", "a again"),
+        (("{text: body}", "{}"), "source.inputs", "{}"),
+        (("{text: body}", "[body]"), "source.inputs", '["body"]'),
+        (("output: sentiment", "output: review_id"), "sink.output", '"review_id"'),
+        (("output: sentiment", "keep: [prediction]"), "sink.keep", "prediction"),
+        (("table: reviews_scored", "mode: append"), "sink.path", "neither"),
+        (("table: reviews\n", "table: reviews\n  format: csv\n"), "source.format", "csv"),
+        (("table: reviews\n", "table: reviews\n  schema: a INT\n"), "source.schema", "one"),
+        (("table: reviews\n", 'table: reviews\n  options: {header: "true"}\n'), "source.options", "header"),
+        (("task: text-classification", "task: text-clasification"), "task", "text-clasification"),
+        (("task: text-classification", "compute: {device: gpu}"), "compute.device", '"gpu"'),
+        (("task: text-classification", "compute: {max_bytes_per_commit: 1x}"), "compute.max_bytes_per_commit", '"1x"'),
+        (("task: text-classification", "compute:"), "compute", "null"),
+        (("task: text-classification", "key: [a]"), "key", '"key"; write it as source.key'),
+        (("{text: body}", "{texts: body}"), "source.inputs.texts", '"texts"; write text: body'),
+        (("{text: body}", "{text_pair: body}"), "source.inputs", "none; write text: column"),
+    ],
+)
+def test_one_problem(tmp_path: Path, change: tuple[str, str], key: str, got: str) -> None:
+    text = GOOD.replace(*change)
+    assert text != GOOD
+    found = wrong(write(tmp_path, text))
+    assert any(f": {key}: expected" in problem and f"got {got}" in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("", 1, "expected a mapping with version, name, model, source and sink, got null"),
+        ("- 1\n", 1, "expected a mapping with version, name, model, source and sink, got [1]"),
+        ("version: 1\nname: a: b\n", 2, "expected YAML, got an error (mapping values are not allowed here)"),
+        ("version: 1\n---\nversion: 1\n", 2, "expected YAML, got an error (but found another document)"),
+        ("a: &x 1\nb: *x\n", 2, "expected every value written out, got the alias *x"),
+        ("version: 1\nversion: 1\n", 2, "version: expected each key once, got it again; remove one: the first stands"),
+        ("version: 1\n1: x\n", 2, "expected a text as key, got '1'; write the key in quotes"),
+        ("version: 1\nname: !!python/name:os.system ''\n", 2, "name: expected a plain value"),
+        ("version: 1\nname: !thing {a: 1}\n", 2, "name: expected a plain value, got the tag !thing"),
+        ("version: 1\nname: 2026-02-30\n", 2, "name: expected a plain value, got '2026-02-30'; write it in quotes"),
+    ],
+)
+def test_yaml_problems(tmp_path: Path, text: str, line: int, message: str) -> None:
+    assert any(p.startswith(f"job.yaml:{line}: {message}") for p in wrong(write(tmp_path, text)))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    (problem,) = wrong(tmp_path / "none.yaml")
+    assert problem.startswith("none.yaml: expected a readable job definition, got No such file or directory")
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_bytes(b"name: \xff\xfa")
+    assert wrong(path)[0].startswith("job.yaml: expected YAML, got an error")
+
+
+def test_params(tmp_path: Path) -> None:
+    job = load(write(tmp_path, GOOD + "params: {top_k: {column: k}, max_length: 64}\n"))
+    assert job.request().params == {"top_k": Column("k"), "max_length": 64}
+    assert json.loads(job.model_dump_json())["params"] == {"top_k": {"column": "k"}, "max_length": 64}
+
+    found = wrong(
+        write(tmp_path, GOOD + "params: {topk: 3, top_k: 0, function_to_apply: relu, max_length: {col: n}}\n")
+    )
+    assert [re.sub("; write one that .*", "", problem) for problem in found] == [
+        "job.yaml:12: params.max_length: expected a value or {column: name}, got a mapping with col; "
+        "write {column: name}",
+        "job.yaml:12: params.topk: expected a parameter of text-classification, got 3",
+        "job.yaml:12: params.top_k: expected null or at least 1, got 0",
+        'job.yaml:12: params.function_to_apply: expected auto or softmax or sigmoid or none, got "relu"',
+    ]
+    assert "top_k: int or null = null" in found[1]
+
+
+def test_a_task_left_to_the_model(tmp_path: Path) -> None:
+    text = GOOD.replace("task: text-classification\n", "").replace("{text: body}", "body")
+    job = load(write(tmp_path, text + "params: {anything: 3}\n"))
+    assert job.request("embeddings").inputs == {"text": "body"}
+    with pytest.raises(UnsupportedTaskError):
+        job.request()
+
+
+def test_overrides(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    job = load(path, overrides=["compute.batch_tokens=512", "sink.table=null", "sink.path=/x/y", "source.key=[a, b]"])
+    assert (job.compute.batch_tokens, job.sink.path, job.source.key) == (512, "/x/y", ["a", "b"])
+    assert wrong(path, "compute.batch_tokens=-1", "name.x=3", "nothing", "compute.dtype=[a") == [
+        "--set: name.x: expected a mapping at name, got another value; write a key that the definition has",
+        "--set: nothing: expected an assignment, got 'nothing'; write --set compute.dtype=float32",
+        "--set: expected YAML, got an error (expected ',' or ']', but got '<stream end>'); write a space after each "
+        "colon, indent with spaces, and quote text that holds a colon or a hash",
+        "--set: compute.dtype: expected auto, float32, bfloat16 or float16, got null; write dtype: auto",
+        "--set: compute.batch_tokens: expected auto or the tokens of a micro-batch, a whole number above 0, got -1; "
+        "write batch_tokens: 4096",
+    ]
+
+
+def test_a_secret_is_used_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUCKET", "s3://hunter2-bucket")
+    job = load(write(tmp_path, GOOD.replace("table: reviews_scored", "path: ${env:BUCKET}/out")))
+    assert job.sink.path is not None
+    assert reveal(job.sink.path) == "s3://hunter2-bucket/out"
+    for shown in (repr(job), str(job), job.model_dump_json(), str(job.model_dump()), repr(job.sink)):
+        assert "${env:BUCKET}/out" in shown
+        assert "hunter2" not in shown
+    assert mask("no such path: s3://hunter2-bucket/out") == "no such path: ${env:BUCKET}/out"
+    before = job.identity
+    monkeypatch.setenv("BUCKET", "s3://elsewhere")
+    assert job.identity != before
+
+
+def test_problems_show_references_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.delenv("UNSET", raising=False)
+    text = GOOD.replace("models:/sentiment@champion", "${env:UNSET}").replace("[review_id]", "['${env:SECRET}']")
+    text = text.replace("output: sentiment", "output: '${file:/etc/passwd}'")
+    assert wrong(write(tmp_path, text)) == [
+        "job.yaml:3: model: expected the environment variable UNSET to be set, got nothing; write export UNSET=… first",
+        "job.yaml:7: source.key[0]: expected plain text, got ${env:SECRET}; write ${env:…} only in model, table, "
+        "path, where, options and weights_path",
+        "job.yaml:11: sink.output: expected ${env:NAME}, got ${file:/etc/passwd}; "
+        "write ${env:NAME} with the name of an environment variable",
+    ]
+
+
+def test_an_unset_variable_is_named_where_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNSET", raising=False)
+    with pytest.raises(DefinitionError, match="expected the environment variable UNSET to be set"):
+        reveal("${env:UNSET}")
+    assert reveal(None) is None
+
+
+def made(**changes: Any) -> JobDefinition:
+    fields: dict[str, Any] = {
+        "version": 1,
+        "name": "a",
+        "model": "m",
+        "source": {"path": "./in/", "key": ["id"], "inputs": "body"},
+        "sink": {"path": "out"},
+    }
+    return JobDefinition.model_validate({**fields, **changes})
+
+
+def test_identity_is_name_source_and_sink() -> None:
+    job = made()
+    assert re.fullmatch(r"[0-9a-f]{16}", job.identity)
+    same = made(
+        source={"path": "file:in", "key": ["x"], "inputs": {"text": "t"}}, model="n", errors={"max_fraction": 1}
+    )
+    assert same.identity == job.identity
+    for other in (made(name="b"), made(sink={"path": "out2"}), made(sink={"table": "out"})):
+        assert other.identity != job.identity
+    assert made(sink={"table": "Shop.`Out`"}).identity == made(sink={"table": "shop.out"}).identity
+
+
+def test_a_request_for_a_task_that_there_is_not() -> None:
+    with pytest.raises(UnsupportedTaskError, match="no-such-task"):
+        made().request("no-such-task")
+
+
+def test_json_schema_names_every_key() -> None:
+    schema = json_schema()
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["version", "name", "model", "source", "sink"]
+    source = schema["$defs"]["Source"]
+    assert "schema" in source["properties"]
+    assert all(value["description"] for value in source["properties"].values())
+    assert schema["$defs"]["Source"]["required"] == ["key", "inputs"]
