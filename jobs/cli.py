@@ -1,0 +1,194 @@
+"""``embercast``: one function a command. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+if TYPE_CHECKING:
+    from jobs.definition import JobDefinition
+
+
+class _Command(TyperCommand):
+    """Ends every command in the same way: an error becomes a message on stderr and its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            from engine.errors import EmbercastError
+            from jobs.errors import exit_code
+            from jobs.references import mask
+
+            if isinstance(error, EmbercastError):
+                message = str(error)
+            else:
+                import traceback
+
+                message = traceback.format_exc()
+            typer.echo(mask(message), err=True)
+            raise typer.Exit(exit_code(error)) from None
+
+
+app = typer.Typer(
+    name="embercast",
+    help="Batch inference on Spark: a model from the registry scores a table, typed and exactly once.\n\n"
+    "Exit codes: 0 done, 2 the definition is wrong, 3 too many rows failed, 4 the run failed.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A job definition in YAML.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A value over the file's: compute.dtype=float32.", show_default=False
+    ),
+]
+
+
+@app.callback()
+def _prepare() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("embercast").setLevel(logging.INFO)
+
+
+@app.command(cls=_Command)
+def plan(
+    file: File,
+    check_keys: Annotated[
+        bool, typer.Option("--check-keys", help="Look for null and duplicate keys in all rows.")
+    ] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Say what a run would do, on what and how fast; refuse what can't work."""
+    definition = _load(file, overrides)
+    from jobs.plan import plan as make_plan
+
+    _print(make_plan(definition, spark=_session(definition), check_keys=check_keys))
+
+
+@app.command(cls=_Command)
+def run(
+    file: File,
+    overrides: Overrides = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--summary", metavar="PATH", help="Write the summary there as JSON.", show_default=False),
+    ] = None,
+) -> None:
+    """Score the rows of the source that are not yet in the sink."""
+    from jobs.errors import TooManyFailedRowsError
+
+    definition = _load(file, overrides)
+    from jobs import report, runner
+
+    try:
+        done = runner.run(definition, spark=_session(definition))
+    except TooManyFailedRowsError as error:
+        report.publish(error.summary, path=summary)
+        raise
+    report.publish(done, path=summary)
+
+
+@app.command(cls=_Command)
+def sample(
+    file: File,
+    rows: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20,
+    overrides: Overrides = None,
+) -> None:
+    """Score a few rows and show them; nothing is written."""
+    definition = _load(file, overrides)
+    from jobs.plan import sample as take_sample
+
+    _print(take_sample(definition, spark=_session(definition), rows=rows))
+
+
+@app.command(cls=_Command)
+def validate(file: File, overrides: Overrides = None) -> None:
+    """Read a definition and name everything that is wrong in it; no Spark, no registry."""
+    definition = _load(file, overrides)
+    typer.echo(f"{file}: {definition.name} is a valid job (identity {definition.identity})")
+
+
+@app.command(cls=_Command)
+def tasks(
+    name: Annotated[str | None, typer.Argument(metavar="TASK", help="Only this one.", show_default=False)] = None,
+) -> None:
+    """List the tasks, each with its inputs, parameters and output."""
+    from jobs.tasks import describe
+
+    for text in describe(name):
+        typer.echo(text)
+
+
+@app.command(cls=_Command)
+def schema() -> None:
+    """Print the JSON Schema of a job definition, for editors."""
+    import json
+
+    from jobs.definition import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@app.command(cls=_Command)
+def log(
+    folder: Annotated[Path, typer.Argument(help="What save_pretrained wrote.", show_default=False)],
+    name: Annotated[str, typer.Option(help="The registered model's name.", show_default=False)],
+    task: Annotated[str | None, typer.Option(help="Where the folder does not say it.", show_default=False)] = None,
+    alias: Annotated[str, typer.Option(help="Points at the new version.")] = "champion",
+) -> None:
+    """Log a local model folder in MLflow with stock mlflow.transformers.log_model."""
+    from jobs.log import log_folder
+
+    pinned = log_folder(folder, name=name, task=task, alias=alias)
+    typer.echo(f"{pinned} is models:/{name}@{alias} now")
+
+
+@app.command(cls=_Command)
+def doctor() -> None:
+    """Look at everything a run needs on this machine, and say what to do about what is missing."""
+    from jobs.doctor import State, examine
+
+    checks = examine()
+    for check in checks:
+        typer.secho(f"{check.state.value:4} ", fg=check.state.color, nl=False)
+        typer.echo(f"{check.name}: {check.message}")
+    if any(check.state is State.FAIL for check in checks):
+        raise typer.Exit(4)
+
+
+def _load(file: Path, overrides: list[str] | None) -> JobDefinition:
+    from jobs.definition import load
+
+    return load(file, overrides=overrides or ())
+
+
+def _session(definition: JobDefinition) -> Any:
+    from jobs.session import session
+
+    return session(f"embercast {definition.name}")
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    Console().print(renderable)
+
+
+def main() -> None:
+    """What the command ``embercast`` runs."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

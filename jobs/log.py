@@ -1,0 +1,68 @@
+"""A local model folder → MLflow, by stock ``mlflow.transformers.log_model``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import ModelNotFoundError, UnsupportedTaskError
+from engine.models import folder as model_folder
+from engine.models import pooling
+from engine.tasks import task_class
+
+#: MLflow knows the names of transformers' pipelines only.
+_PIPELINES: Final[Mapping[str, str]] = {"embeddings": "feature-extraction"}
+#: What a stock MLflow needs beside itself to load the model.
+_NEEDED: Final = ("transformers", "torch", "accelerate")
+
+
+def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str = "champion") -> str:
+    """Logs and registers a folder that ``save_pretrained`` wrote, and points an alias at it. Runs on the driver.
+
+    Args:
+        folder: configuration, safetensors weights and tokenizer.
+        name: of the registered model; it is made where there is none.
+        task: None takes what the folder says.
+        alias: moved to the new version.
+
+    Returns the pinned URI, ``models:/name/3``. What a sentence-transformers folder ships beside the weights (pooling,
+    normalizing, longest input) is logged as ``model_config``, since stock MLflow leaves those files behind.
+
+    Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
+    """
+    if not folder.is_dir():
+        raise ModelNotFoundError(f"expected a folder with a model at {folder}, there is none")
+    model_folder.check(folder, folder)
+    task = task or model_folder.infer_task(folder)
+    if task is None:
+        raise UnsupportedTaskError(f"{folder} does not say its task: give --task, `embercast tasks` lists them")
+    model_folder.check_task(folder, task)
+
+    import mlflow
+    import transformers
+
+    model = getattr(transformers, task_class(task).auto_class).from_pretrained(folder, local_files_only=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    with mlflow.start_run(run_name=f"log {name}"):
+        logged = mlflow.transformers.log_model(
+            {"model": model, "tokenizer": tokenizer},
+            name=name,
+            task=_PIPELINES.get(task, task),
+            registered_model_name=name,
+            model_config=_shipped(folder, task),
+            # MLflow would load the model again to guess them, and its own default asks for torchvision
+            pip_requirements=[f"{package}=={metadata.version(package)}" for package in _NEEDED],
+        )
+    version = logged.registered_model_version
+    mlflow.MlflowClient().set_registered_model_alias(name, alias, version)
+    return f"models:/{name}/{version}"
+
+
+def _shipped(folder: Path, task: str) -> dict[str, Any] | None:
+    if task != "embeddings" or not (folder / "modules.json").exists():
+        return None
+    shipped = pooling.read(folder)
+    limit = {} if shipped.max_length is None else {"max_length": shipped.max_length}
+    return {"pooling": shipped.pooling, "normalize": shipped.normalize, **limit}

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.errors import (
+    DamagedBundleError,
+    DeviceError,
+    EmbercastError,
+    ModelNotFoundError,
+    ParameterError,
+    SchemaError,
+    UnsafeModelError,
+)
+from engine.schema import SCHEMAS
+from jobs import cli
+from jobs.errors import (
+    DefinitionError,
+    LeaseHeldError,
+    RunError,
+    SourceChangedError,
+    TooManyFailedRowsError,
+    exit_code,
+)
+from jobs.references import reveal
+
+ROOT = Path(__file__).parents[3]
+REVIEWS = str(ROOT / "conf" / "jobs" / "reviews.yaml")
+HEAVY = {"torch", "transformers", "mlflow", "pyspark", "pandas", "pyarrow", "numpy", "pydantic"}
+
+
+def embercast(*args: str) -> Result:
+    return CliRunner().invoke(cli.app, args)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from jobs.cli import app\n"
+        "try: app(['--help'])\n"
+        "finally: print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    for command in ("plan", "run", "sample", "validate", "tasks", "schema", "log", "doctor"):
+        assert f" {command} " in done.stdout
+    assert not HEAVY & set(eval(done.stderr))
+
+
+def test_validate() -> None:
+    done = embercast("validate", REVIEWS, "--set", "compute.dtype=float32")
+    assert done.exit_code == 0
+    assert "reviews_sentiment is a valid job" in done.stdout
+
+
+def test_a_wrong_definition_is_exit_code_2_without_a_traceback() -> None:
+    done = embercast("validate", REVIEWS, "--set", "compute.dtype=fp16", "--set", "nam=x")
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        '--set: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
+        "--set: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, errors, "
+        'got "nam"; write name',
+    ]
+
+
+def test_tasks_shows_every_field_of_every_task() -> None:
+    done = embercast("tasks")
+    assert done.exit_code == 0
+    for name, schema in SCHEMAS.items():
+        one = embercast("tasks", name).stdout
+        assert one in done.stdout
+        for field in schema.output.fields:
+            assert f"    {field.name}: " in one
+    assert "    top_k: int or null = null" in done.stdout
+    assert "    text_pair: STRING (optional)" in done.stdout
+    assert embercast("tasks", "no-such-task").exit_code == 2
+
+
+def test_schema_is_json() -> None:
+    schema = json.loads(embercast("schema").stdout)
+    assert schema["properties"]["version"]["const"] == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DefinitionError([]), 2),
+        (ModelNotFoundError(""), 2),
+        (UnsafeModelError(""), 2),
+        (ParameterError(""), 2),
+        (SchemaError(""), 2),
+        (DeviceError(""), 2),
+        (TooManyFailedRowsError(""), 3),
+        (RunError(""), 4),
+        (SourceChangedError(""), 4),
+        (LeaseHeldError(""), 4),
+        (DamagedBundleError(""), 4),
+        (EmbercastError(""), 4),
+        (RuntimeError(""), 4),
+    ],
+)
+def test_exit_codes(error: Exception, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert exit_code(error) == code
+
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "_load", fail)
+    assert embercast("validate", REVIEWS).exit_code == code
+
+
+def test_an_unexpected_error_shows_its_traceback_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "hunter2")
+    reveal("${env:TOKEN}")
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("refused: s3://hunter2@bucket")
+
+    monkeypatch.setattr(cli, "_load", fail)
+    done = embercast("run", REVIEWS)
+    assert done.exit_code == 4
+    assert "RuntimeError: refused: s3://${env:TOKEN}@bucket" in done.stderr
+    assert "hunter2" not in done.output
+
+
+def test_a_wrong_option_is_exit_code_2() -> None:
+    assert embercast("run", REVIEWS, "--no-such-option").exit_code == 2
+    assert embercast("sample", "-n", "0", REVIEWS).exit_code == 2
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "jobs", Path("/")])
+def test_run_py_is_the_command_run(folder: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job.yaml"
+    job.write_text("version: 2\n", encoding="utf-8")
+    script = [sys.executable, str(ROOT / "jobs" / "run.py"), "--job", str(job), "--set", "name=Ab", "--summary", "x"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 2
+    assert f"{job}:1: version: expected 1, got 2; write version: 1\n" in done.stderr
+    assert "--set: name: expected a name" in done.stderr
