@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.models.registry import resolve
+from jobs.log import log_folder
+from tests import tiny
+
+# of MLflow's own mappings and types
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
+]
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry on sqlite of this test alone."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_folder_becomes_a_version_with_an_alias(tmp_path: Path) -> None:
+    folder = tiny.save(tmp_path / "model")
+    assert log_folder(folder, name="sentiment") == "models:/sentiment/1"
+    assert log_folder(folder, name="sentiment") == "models:/sentiment/2"
+    ref = resolve("models:/sentiment@champion")
+    assert (ref.pinned, ref.version, ref.task) == ("models:/sentiment/2", "2", "text-classification")
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_a_sentence_encoder_ships_is_logged(tmp_path: Path) -> None:
+    from mlflow.models import Model
+
+    folder = tiny.save(tmp_path / "model", head="")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    modules = [
+        {"path": path, "type": f"sentence_transformers.models.{kind}"}
+        for path, kind in (
+            ("", "Transformer"),
+            ("1_Pooling", "Pooling"),
+            ("2_Normalize", "Normalize"),
+        )
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 32}))
+    pinned = log_folder(folder, name="encoder", alias="next")
+    ref = resolve("models:/encoder@next", task="embeddings")
+    assert ref.pinned == pinned == "models:/encoder/1"
+    logged = Model.load(str(ref.model_dir.parent)).flavors["python_function"]
+    assert logged["config"] == {"pooling": "cls", "normalize": True, "max_length": 32}
+
+
+def test_what_can_not_be_logged(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="expected a folder with a model at"):
+        log_folder(tmp_path / "none", name="a")
+    folder = tiny.save(tmp_path / "model", head="")
+    with pytest.raises(UnsupportedTaskError, match="does not say its task: give --task"):
+        log_folder(folder, name="a")
+    with pytest.raises(UnsupportedTaskError, match="expected an architecture"):
+        log_folder(folder, name="a", task="text-classification")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(UnsafeModelError, match="expected safetensors"):
+        log_folder(folder, name="a", task="embeddings")
