@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,6 +58,8 @@ Overrides = Annotated[
 
 @app.callback()
 def _prepare() -> None:
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # models come from the registry; read when transformers is imported
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("embercast").setLevel(logging.INFO)
 

@@ -43,6 +43,8 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     import mlflow
     import transformers
 
+    transformers.logging.disable_progress_bar()
+    folder = folder.resolve()  # a relative one reads like a hub's name to MLflow, which would ask there for its card
     model = getattr(transformers, task_class(task).auto_class).from_pretrained(folder, local_files_only=True)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     with mlflow.start_run(run_name=f"log {name}"):

@@ -89,8 +89,8 @@ Param = Annotated[
 ]
 #: A column, or a column for each input role. Told apart before they are checked, for one error in place of two.
 Inputs = Annotated[
-    Annotated[Name, Tag("column")] | Annotated[dict[str, Name], Field(min_length=1), Tag("roles")],
-    Discriminator(lambda value: "roles" if isinstance(value, dict) else "column"),
+    Annotated[Name, Tag("a column")] | Annotated[dict[str, Name], Field(min_length=1), Tag("a mapping")],
+    Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a column"),
 ]
 Positive = Annotated[int, Field(gt=0)]
 

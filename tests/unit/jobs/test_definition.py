@@ -110,6 +110,7 @@ errors: {max_fraction: 2}
         (("[review_id]", "[no]"), "source.key[0]", "false"),
         (("[review_id]", "[a, a]"), "source.key", "a again"),
         (("{text: body}", "{}"), "source.inputs", "{}"),
+        (("{text: body}", "{roles: 5}"), "source.inputs.roles", "5"),
         (("{text: body}", "[body]"), "source.inputs", '["body"]'),
         (("output: sentiment", "output: review_id"), "sink.output", '"review_id"'),
         (("output: sentiment", "keep: [prediction]"), "sink.keep", "prediction"),
