@@ -1,0 +1,41 @@
+# Every command of the house. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+UV = $(shell uv --version >/dev/null 2>&1 && echo uv || echo .uv/bin/uv)
+
+# Compiling imports is half of a cold start: an environment that forbids bytecode is not obeyed here.
+export PYTHONDONTWRITEBYTECODE =
+export UV_PYTHON_DOWNLOADS = never
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs setup
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+demo: setup ## score a table end to end: models, table, job, results
+	$(BIN)/python -m demo
+
+test: setup ## run all tests
+	$(BIN)/pytest
+
+lint: .venv/.ready ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## measure against what people use (minutes)
+	$(BIN)/python -m benchmarks.text
+
+docs: setup ## write the derived tables anew and run the examples
+	$(BIN)/python docs/tables.py
+	$(BIN)/pytest tests/docs
+
+setup: .venv/.ready
+	@$(BIN)/python -m jobs.jars >/dev/null
+
+.venv/.ready: uv.lock pyproject.toml
+	@sh .ci/preflight $(PYTHON)
+	@$(UV) --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet --root-user-action ignore --target .uv uv
+	$(UV) sync --locked --compile-bytecode --python $(PYTHON)
+	@touch $@

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny two-label classifier as save_pretrained writes it."""
+    labels = {0: "negative", 1: "positive"}
+    return tiny.save(tmp_path_factory.mktemp("sentiment"), id2label=labels, label2id={v: k for k, v in labels.items()})
+
+
+@pytest.fixture(scope="module")
+def spark() -> Any:
+    from jobs.session import session
+
+    return session("docs")
+
+
+@pytest.fixture
+def registry(sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MLflow on sqlite that has models:/sentiment@champion."""
+    from jobs.log import log_folder
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    log_folder(sentiment, name="sentiment", task=None, alias="champion")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "cache"))
