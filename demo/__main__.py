@@ -1,0 +1,171 @@
+"""``python -m demo``: models, a table and two jobs, from nothing to scored rows, on this machine alone."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from demo.place import FOLDER, TRACKING_URI, Unfit, check, enter, start_afresh
+from demo.reviews import LABELS, Split, read, split
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SENTIMENT: Final = "conf/jobs/reviews.yaml"
+EMBEDDINGS: Final = "conf/jobs/reviews_embeddings.yaml"
+PROBE: Final = "r216"  # a review of hiking boots, whose neighbours are shown
+
+console = Console()
+
+
+def main() -> int:
+    """Runs the demonstration. Returns the exit code: 0, 2 where the machine is not fit, else that of the failed job."""
+    reviews = split(read())
+    try:
+        section("Set-up")
+        for line in check():
+            console.print(f"  {line}", highlight=False)
+        enter()
+        start_afresh()
+    except Unfit as unfit:
+        Console(stderr=True).print(str(unfit), style="red", highlight=False, soft_wrap=True)
+        return 2
+    quiet()
+
+    section("Models, logged by stock mlflow.transformers.log_model")
+    log_models(reviews)
+
+    section("A Delta table of reviews")
+    from jobs.session import session
+
+    spark = session("embercast demo")
+    try:
+        return jobs(spark, reviews)
+    finally:
+        spark.stop()
+
+
+def jobs(spark: SparkSession, reviews: Split) -> int:
+    """The three runs. Returns the exit code of the first that failed, else 0."""
+    from demo import tables
+
+    tables.append(spark, reviews.first)
+    say(f"{len(reviews.first)} reviews at {tables.SOURCE}; {len(reviews.later)} more arrive later")
+
+    section("A job scores the table")
+    if code := run(SENTIMENT, "--summary", ".demo/summary.json"):
+        return code
+    show_scored(spark)
+    show_accuracy(spark)
+
+    section("New rows arrive; the same job scores only those")
+    tables.append(spark, reviews.later)
+    if code := run(SENTIMENT):
+        return code
+    show_runs(spark)
+    show_accuracy(spark)
+
+    section("A second job embeds the same table")
+    if code := run(EMBEDDINGS):
+        return code
+    show_nearest(spark, reviews)
+
+    section("Look around")
+    say(f"tables, models and runs lie in .demo; with MLFLOW_TRACKING_URI={TRACKING_URI} set, embercast finds them")
+    return 0
+
+
+def log_models(reviews: Split) -> None:
+    """Fits and logs the classifier, logs the encoder."""
+    from demo import models
+
+    models.use_folder(FOLDER / "artifacts")
+    start = time.perf_counter()
+    texts, labels = [r.body for r in reviews.fit], [r.label for r in reviews.fit]
+    with console.status("fitting a classifier …"):
+        model, tokenizer = models.fit_head(texts, labels, LABELS)
+    say(f"a sentiment classifier on MiniLM, fitted to {len(texts)} reviews in {time.perf_counter() - start:.0f} s")
+    with console.status("logging …"):
+        versions = {
+            "sentiment": models.log_classifier("sentiment", model, tokenizer),
+            "minilm": models.log_encoder("minilm"),
+        }
+    for name, version in versions.items():
+        say(f"models:/{name}@{models.ALIAS} is version {version}")
+
+
+def run(*arguments: str) -> int:
+    """Runs ``embercast run …`` in this process and Spark session. Returns its exit code."""
+    from jobs.cli import app as embercast
+
+    command = ["run", *arguments]
+    console.print(f"\n  [bold]$ embercast {shlex.join(command)}[/bold]\n", highlight=False)
+    return int(embercast(command, prog_name="embercast", standalone_mode=False) or 0)
+
+
+def show_scored(spark: SparkSession) -> None:
+    """The first rows of the sink beside their text."""
+    from demo import tables
+
+    rows = Table("review_id", "product", "body", "sentiment.label", "sentiment.score", title="The first scored rows")
+    for row in tables.scored(spark, 5):
+        body = row.body if len(row.body) <= 60 else f"{row.body[:59]}…"
+        rows.add_row(row.review_id, row.product, body, row.sentiment.label, f"{row.sentiment.score:.4f}")
+    console.print(rows)
+
+
+def show_accuracy(spark: SparkSession) -> None:
+    """How often the classifier agrees with the person who labelled the reviews."""
+    from demo import tables
+
+    right, total = tables.accuracy(spark)
+    say(f"{right} of {total} labels are right: accuracy {right / total:.1%}")
+
+
+def show_runs(spark: SparkSession) -> None:
+    """What each run added to the sink."""
+    from demo import tables
+
+    rows = Table("_run_id", "rows", "_model_version", "_dtype", title="The sink, by run")
+    for row in tables.runs(spark):
+        rows.add_row(row.run, str(row.rows), row.version, row.dtype)
+    console.print(rows)
+
+
+def show_nearest(spark: SparkSession, reviews: Split) -> None:
+    """The reviews whose embeddings lie nearest to that of one."""
+    from demo import tables
+
+    one = next(review for review in reviews.first if review.review_id == PROBE)
+    say(f"nearest to {one.review_id} ({one.product}): {one.body}")
+    for cosine, row in tables.nearest(spark, one.review_id, 3):
+        say(f"  {cosine:.3f}  {row.review_id} ({row.product}): {row.body}")
+
+
+def section(title: str) -> None:
+    console.print()
+    console.rule(f"[bold]{title}", align="left")
+
+
+def say(text: str) -> None:
+    console.print(f"  {text}", highlight=False, markup=False)
+
+
+def quiet() -> None:
+    """Keeps what libraries tell their developers off the screen."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The demonstration's two models, logged as anybody would: by stock ``mlflow.transformers.log_model``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from demo.fit import fit_head, minilm
+
+__all__ = ["fit_head", "log_classifier", "log_encoder", "minilm", "use_folder"]
+
+ALIAS: Final = "champion"
+EXPERIMENT: Final = "embercast-demo"
+
+
+def use_folder(folder: Path) -> None:
+    """Points MLflow at an experiment whose artifacts lie in ``folder``; the tracking URI stays what it is."""
+    import mlflow
+
+    if mlflow.get_experiment_by_name(EXPERIMENT) is None:
+        mlflow.create_experiment(EXPERIMENT, artifact_location=folder.resolve().as_uri())
+    mlflow.set_experiment(EXPERIMENT)
+
+
+def log_classifier(name: str, model: Any, tokenizer: Any) -> str:
+    """Logs and registers a classifier under the alias champion. Returns its version."""
+    from mlflow.types import ColSpec, Schema
+
+    output = Schema([ColSpec("string", "label"), ColSpec("double", "score")])
+    return _log(name, {"model": model, "tokenizer": tokenizer}, "text-classification", output)
+
+
+def log_encoder(name: str = "minilm") -> str:
+    """Logs and registers MiniLM itself under the alias champion. Returns its version."""
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+    from transformers import AutoModel, AutoTokenizer
+
+    components = {"model": AutoModel.from_pretrained(minilm()), "tokenizer": AutoTokenizer.from_pretrained(minilm())}
+    output = Schema([TensorSpec(np.dtype("float32"), (-1, -1))])
+    return _log(name, components, "feature-extraction", output)
+
+
+def _log(name: str, components: Mapping[str, Any], task: str, output: Any) -> str:
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    with mlflow.start_run(run_name=f"log {name}"):
+        logged = mlflow.transformers.log_model(
+            transformers_model=dict(components),
+            name=name,
+            task=task,
+            # Given so that MLflow neither runs the model to learn them nor asks pip for minutes.
+            signature=ModelSignature(inputs=Schema([ColSpec("string")]), outputs=output),
+            pip_requirements=["torch", "transformers"],
+            registered_model_name=name,
+        )
+    version = str(logged.registered_model_version)
+    mlflow.MlflowClient().set_registered_model_alias(name, ALIAS, version)
+    return version

@@ -1,0 +1,76 @@
+"""The demonstration from its first line to its last, as `make demo` runs it, in a copy that leaves .demo alone."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.spark, pytest.mark.weights]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the demonstration and its jobs; the engine is the installed one."""
+    root = tmp_path_factory.mktemp("demo")
+    shutil.copytree(ROOT / "demo", root / "demo", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "conf", root / "conf")
+    return root
+
+
+@pytest.fixture(scope="module")
+def shown(root: Path) -> str:
+    """What the demonstration prints, on one line a paragraph; a failure shows both of its streams."""
+    (root / ".demo" / "tables" / "reviews").mkdir(parents=True)  # what an earlier run left
+    (root / ".demo" / "tables" / "reviews" / "old.parquet").write_text("not a table")
+    done = subprocess.run(
+        [sys.executable, "-m", "demo"], cwd=root, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return re.sub(r"\s+", " ", done.stdout)
+
+
+def test_both_models_are_registered(shown: str) -> None:
+    assert "models:/sentiment@champion is version 1" in shown
+    assert "models:/minilm@champion is version 1" in shown
+
+
+def test_commands_can_be_typed_again(shown: str) -> None:
+    assert "$ embercast run conf/jobs/reviews.yaml" in shown
+    assert "$ embercast run conf/jobs/reviews_embeddings.yaml" in shown
+
+
+def test_labels_are_mostly_right(shown: str) -> None:
+    first, second = re.findall(r"(\d+) of (\d+) labels are right", shown)
+    assert (first[1], second[1]) == ("170", "210")
+    assert int(first[0]) / 170 >= 0.88
+    assert int(second[0]) / 210 >= 0.88
+
+
+def test_second_run_scores_only_the_new_rows(shown: str) -> None:
+    table = shown.partition("The sink, by run")[2].partition("labels are right")[0]
+    assert re.findall(r"[0-9a-f]{16}-\S+ │ (\d+) │ 1 │", table) == ["170", "40"]
+
+
+def test_neighbours_are_of_the_same_kind(shown: str) -> None:
+    product = re.search(r"nearest to r\d+ \(([^)]+)\)", shown)
+    assert product is not None
+    neighbours = re.findall(r"0\.\d{3} r\d+ \(([^)]+)\)", shown)
+    assert len(neighbours) == 3
+    assert product[1] in neighbours
+
+
+def test_summary_is_written(root: Path, shown: str) -> None:
+    summary = json.loads((root / ".demo" / "summary.json").read_text())
+    assert summary["job"] == "reviews_sentiment"
+
+
+def test_nothing_is_written_outside_its_folder(root: Path, shown: str) -> None:
+    assert {path.name for path in root.iterdir()} <= {".demo", "conf", "demo"}
