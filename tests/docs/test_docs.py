@@ -21,8 +21,10 @@ _LINK: Final = re.compile(r"\[[^\]]+\]\((?P<to>[^)\s]+)\)")
 
 
 def blocks(page: Path, info: str) -> list[str]:
-    """The bodies of a page's fenced blocks with this first line."""
-    return [found["body"] for found in _FENCE.finditer(page.read_text(encoding="utf-8")) if found["info"] == info]
+    """The bodies of a page's fenced blocks with this first line, each moved down to where it stands in the page."""
+    text = page.read_text(encoding="utf-8")
+    found = [match for match in _FENCE.finditer(text) if match["info"] == info]
+    return ["\n" * text.count("\n", 0, match.start("body")) + match["body"] for match in found]
 
 
 def having(info: str) -> list[Any]:
@@ -86,6 +88,8 @@ def test_examples_run(page: Path, sentiment: Path) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # of MLflow's own mappings
+@pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")  # of its own types
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize("page", having("python test spark"))
 def test_examples_run_on_spark(page: Path, spark: Any) -> None:
@@ -98,7 +102,7 @@ def test_examples_run_on_spark(page: Path, spark: Any) -> None:
 def run(page: Path, info: str, names: dict[str, Any]) -> None:
     """Executes a page's blocks in one namespace."""
     for body in blocks(page, info):
-        exec(compile(body, f"{page.name}", "exec"), names)
+        exec(compile(body, str(page), "exec"), names)
 
 
 def test_every_task_has_a_page_that_tells_its_fields() -> None:
