@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -113,10 +114,10 @@ def show_scored(spark: SparkSession) -> None:
     """The first rows of the sink beside their text."""
     from demo import tables
 
-    rows = Table("review_id", "product", "body", "sentiment.label", "sentiment.score", title="The first scored rows")
+    rows = Table("review_id", "body", "label", "score", title="The first scored rows")
     for row in tables.scored(spark, 5):
-        body = row.body if len(row.body) <= 60 else f"{row.body[:59]}…"
-        rows.add_row(row.review_id, row.product, body, row.sentiment.label, f"{row.sentiment.score:.4f}")
+        body = textwrap.shorten(row.body, 42, placeholder=" …")
+        rows.add_row(row.review_id, body, row.sentiment.label, f"{row.sentiment.score:.4f}")
     console.print(rows)
 
 

@@ -30,18 +30,19 @@ def read(spark: SparkSession, path: str) -> DataFrame:
 
 
 def scored(spark: SparkSession, limit: int) -> list[Row]:
-    """The first scored reviews by key: review_id, product, body, label, sentiment."""
-    joined = read(spark, SOURCE).join(read(spark, SCORED).drop("product"), "review_id")
-    return (
-        joined.select("review_id", "product", "body", "label", "sentiment").orderBy("review_id").limit(limit).collect()
-    )
+    """The first scored reviews by key: review_id, body, sentiment."""
+    rows = _labelled(spark).select("review_id", "body", "sentiment")
+    return rows.orderBy("review_id").limit(limit).collect()
 
 
 def accuracy(spark: SparkSession) -> tuple[int, int]:
     """How many scored reviews have the label that a person gave them, and how many are scored."""
-    joined = read(spark, SOURCE).join(read(spark, SCORED).drop("product"), "review_id")
-    right, total = joined.selectExpr("count_if(sentiment.label = label)", "count(*)").collect()[0]
+    right, total = _labelled(spark).selectExpr("count_if(sentiment.label = label)", "count(*)").collect()[0]
     return right, total
+
+
+def _labelled(spark: SparkSession) -> DataFrame:
+    return read(spark, SOURCE).join(read(spark, SCORED).select("review_id", "sentiment"), "review_id")
 
 
 def runs(spark: SparkSession) -> list[Row]:
