@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +16,15 @@ EXPERIMENT: Final = "embercast-demo"
 
 
 def use_folder(folder: Path) -> None:
-    """Points MLflow at an experiment whose artifacts lie in ``folder``; the tracking URI stays what it is."""
+    """Makes an experiment whose artifacts lie in ``folder`` the one of this process (by MLFLOW_EXPERIMENT_NAME).
+
+    The tracking URI stays what it is.
+    """
     import mlflow
 
     if mlflow.get_experiment_by_name(EXPERIMENT) is None:
         mlflow.create_experiment(EXPERIMENT, artifact_location=folder.resolve().as_uri())
-    mlflow.set_experiment(EXPERIMENT)
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = EXPERIMENT
 
 
 def log_classifier(name: str, model: Any, tokenizer: Any) -> str:
@@ -39,10 +43,14 @@ def log_encoder(name: str = "minilm") -> str:
 
     components = {"model": AutoModel.from_pretrained(minilm()), "tokenizer": AutoTokenizer.from_pretrained(minilm())}
     output = Schema([TensorSpec(np.dtype("float32"), (-1, -1))])
-    return _log(name, components, "feature-extraction", output)
+    # What MiniLM ships in files that stock MLflow leaves behind; a log_model that knows the model can say it.
+    shipped = {"pooling": "mean", "normalize": True, "max_length": 256}
+    return _log(name, components, "feature-extraction", output, shipped)
 
 
-def _log(name: str, components: Mapping[str, Any], task: str, output: Any) -> str:
+def _log(
+    name: str, components: Mapping[str, Any], task: str, output: Any, config: Mapping[str, Any] | None = None
+) -> str:
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -55,6 +63,7 @@ def _log(name: str, components: Mapping[str, Any], task: str, output: Any) -> st
             # Given so that MLflow neither runs the model to learn them nor asks pip for minutes.
             signature=ModelSignature(inputs=Schema([ColSpec("string")]), outputs=output),
             pip_requirements=["torch", "transformers"],
+            model_config=config,
             registered_model_name=name,
         )
     version = str(logged.registered_model_version)

@@ -45,6 +45,7 @@ def test_spam_is_told_from_ham(
     from jobs.cli import app
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Default")  # put back afterwards: use_folder sets it
     messages = read()
     half = len(messages) // 2
     model, tokenizer = fit_head(
@@ -73,7 +74,7 @@ def test_spam_is_told_from_ham(
     summary = json.loads((tmp_path / "summary.json").read_text())
     record_property("accuracy", right / len(scored))
     record_property("summary", summary)
-    assert right / len(scored) >= 0.96  # 0.98 in float32
+    assert right / len(scored) >= 0.96  # 0.986 in bfloat16
 
 
 def read() -> list[tuple[int, str, str]]:
