@@ -130,13 +130,12 @@ def java() -> Check:
 
 def jars() -> Check:
     """Delta's jars in the cache."""
-    from engine.models.cache import cache_root
+    from jobs.jars import folder
 
-    folder = cache_root() / "jars" / f"delta-{metadata.version('delta-spark')}"
-    count = len(list(folder.glob("*.jar")))
+    count = len(list(folder().glob("*.jar")))
     if count:
-        return Check("delta jars", State.OK, f"{count} in {folder}")
-    return Check("delta jars", State.WARN, f"none in {folder}: the first run fetches them, which needs Maven Central")
+        return Check("delta jars", State.OK, f"{count} in {folder()}")
+    return Check("delta jars", State.WARN, f"none in {folder()}: the first run fetches them, which needs Maven Central")
 
 
 def disk() -> Check:

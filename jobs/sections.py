@@ -123,6 +123,11 @@ class Place(Section):
         return path
 
     @property
+    def shown(self) -> str:
+        """Table or path as written, for messages."""
+        return self.table or self.path or ""
+
+    @property
     def location(self) -> str:
         """``table:reviews`` or ``path:.demo/tables/reviews``: revealed, spelled one way, for hashing only."""
         if self.table is not None:

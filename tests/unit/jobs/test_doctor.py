@@ -85,7 +85,7 @@ def test_another_package_of_our_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_jars_and_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
     assert doctor.jars().state is State.WARN
-    folder = tmp_path / "jars" / f"delta-{metadata.version('delta-spark')}"
+    folder = tmp_path / "jars" / f"delta-{metadata.version('delta-spark')}-spark-{metadata.version('pyspark')}"
     folder.mkdir(parents=True)
     (folder / "delta-spark.jar").touch()
     assert doctor.jars() == Check("delta jars", State.OK, f"1 in {folder}")

