@@ -87,19 +87,23 @@ def run(
         Path | None,
         typer.Option("--summary", metavar="PATH", help="Write the summary there as JSON.", show_default=False),
     ] = None,
+    accept_schema: Annotated[
+        bool, typer.Option("--accept-schema", help="Go on although the source's schema changed since the last run.")
+    ] = False,
 ) -> None:
     """Score the rows of the source that are not yet in the sink."""
     from jobs.errors import TooManyFailedRowsError
 
     definition = _load(file, overrides)
-    from jobs import report, runner
+    from jobs.report import publish
+    from jobs.runner import run as score_new_rows
 
     try:
-        done = runner.run(definition, spark=_session(definition))
+        done = score_new_rows(definition, spark=_session(definition), accept_schema=accept_schema)
     except TooManyFailedRowsError as error:
-        report.publish(error.summary, path=summary)
+        publish(error.summary, path=summary)
         raise
-    report.publish(done, path=summary)
+    publish(done, path=summary)
 
 
 @app.command(cls=_Command)

@@ -112,11 +112,14 @@ def create_sink(spark: SparkSession, definition: JobDefinition, schema: StructTy
     from delta.tables import DeltaTable
 
     sink = definition.sink
-    make = DeltaTable.createIfNotExists(spark)
-    make = make.location(reveal(sink.path)) if sink.table is None else make.tableName(reveal(sink.table))
-    for field in schema.fields:
-        make = make.addColumn(field.name, field.dataType, nullable=True)
-    detail = make.execute().detail().first()
+    empty = spark.createDataFrame([], _nullable(schema)).write.format("delta").mode("ignore")
+    if sink.table is None:
+        empty.save(reveal(sink.path))
+        made = DeltaTable.forPath(spark, reveal(sink.path) or "")
+    else:
+        empty.saveAsTable(reveal(sink.table))
+        made = DeltaTable.forName(spark, reveal(sink.table))
+    detail = made.detail().first()
     assert detail is not None
     return str(detail["location"])
 
@@ -154,3 +157,9 @@ def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
 
 def _where(rows: DataFrame, source: Source) -> DataFrame:
     return rows if source.where is None else rows.where(reveal(source.where))
+
+
+def _nullable(schema: StructType) -> StructType:
+    from pyspark.sql.types import StructField, StructType
+
+    return StructType([StructField(field.name, field.dataType) for field in schema.fields])

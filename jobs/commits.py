@@ -1,0 +1,168 @@
+"""One micro-batch of the stream → one Delta commit, however often it is tried. Runs on the driver."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.stats import Stats
+from jobs.errors import RunError
+from jobs.references import mask, reveal
+from jobs.tables import sink_columns
+from udfs.scoring import PreparedModel, score
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.definition import JobDefinition
+    from jobs.lease import Lease
+
+log = logging.getLogger("embercast")
+
+_STATS: Final = "_stats"
+#: Commits of the sink that are looked at: after a write there may be some of others (OPTIMIZE, another job) on top of
+#: ours, and after a crash as many as came since.
+_JUST_NOW: Final = 20
+_FAR_BACK: Final = 1000
+
+
+@dataclass
+class Totals:
+    """What this run committed so far; ``stats`` sums those of all windows."""
+
+    commits: int = 0
+    sink_version: int | None = None
+    stats: Stats = field(default_factory=Stats)
+
+    def add(self, version: int, counted: Mapping[str, Any]) -> None:
+        """Adds one commit."""
+        self.commits += 1
+        self.sink_version = version
+        for name, value in counted.items():
+            setattr(self.stats, name, getattr(self.stats, name) + (value or 0))
+
+
+@dataclass
+class Commits:
+    """What ``foreachBatch`` calls: scores a micro-batch and appends it under the job's transaction id.
+
+    Args:
+        definition, model, run_id, inputs: the job, its prepared model, this run, input role → column.
+        location: of the sink.
+        slots: tasks that the cluster runs at once.
+        lease: looked at before each commit.
+        progress: called after each commit with the totals.
+    """
+
+    definition: JobDefinition
+    model: PreparedModel
+    run_id: str
+    inputs: Mapping[str, str]
+    location: str
+    slots: int
+    lease: Lease
+    progress: Callable[[Totals], None]
+    totals: Totals = field(default_factory=Totals)
+    failure: Exception | None = None
+    _first: bool = True
+
+    def __call__(self, batch: DataFrame, batch_id: int) -> None:
+        """Runs on the driver in a thread of the stream, whose own error would hide ours: it is kept in ``failure``."""
+        try:
+            self._commit(batch, batch_id)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _commit(self, batch: DataFrame, batch_id: int) -> None:
+        self.lease.check()
+        replayed = self._first and self._version_of(batch.sparkSession, batch_id, _FAR_BACK) is not None
+        self._first = False
+        if replayed:  # written by a run that died before it noted so
+            log.info("batch %d is in the sink already: not scored again", batch_id)
+            return
+        if batch.isEmpty():  # an empty append would use up the transaction id
+            return
+        scored, counts = self._score(batch)
+        self._append(scored, batch_id)
+        version = self._version_of(batch.sparkSession, batch_id, _JUST_NOW)
+        if version is None:
+            raise RunError(
+                f"expected batch {batch_id} of run {self.run_id} in the sink, Delta left it out: its transaction id is "
+                f"used up. Was _embercast in {self.definition.sink.shown} changed? Run the job under another name"
+            )
+        self.totals.add(version, counts.get)
+        self.progress(self.totals)
+
+    def _score(self, batch: DataFrame) -> tuple[DataFrame, Any]:
+        """Sink rows, and the observation that counts them as they are written."""
+        from pyspark.sql import Observation
+        from pyspark.sql import functions as f
+
+        sink = self.definition.sink
+        request = self.definition.request(self.model.task)
+        rows = _spread(batch, self.slots).select(*dict.fromkeys([*sink_columns(self.definition), *request.columns]))
+        scored = score(rows, model=self.model, input=self.inputs, output=sink.output, stats=_STATS)
+        counts = Observation()
+        sums = [f.sum(f"{_STATS}.{of.name}").alias(of.name) for of in fields(Stats)]
+        provenance = [
+            f.lit(self.run_id).alias("_run_id"),
+            f.lit(self.model.ref.version or self.model.bundle.digest[:12]).alias("_model_version"),
+            f.lit(self.model.dtype.value).alias("_dtype"),
+            f.current_timestamp().alias("_scored_at"),
+        ]
+        observed = scored.observe(counts, *sums)
+        return observed.select(*sink_columns(self.definition), sink.output, *provenance), counts
+
+    def _append(self, scored: DataFrame, batch_id: int) -> None:
+        writer = scored.write.format("delta").mode("append")
+        writer = writer.option("txnAppId", f"embercast-{self.definition.identity}").option("txnVersion", batch_id)
+        writer = writer.option("userMetadata", json.dumps(self._metadata(batch_id)))
+        if self.definition.sink.table is None:
+            writer.save(self.location)
+        else:
+            writer.saveAsTable(reveal(self.definition.sink.table))
+
+    def _metadata(self, batch_id: int) -> dict[str, Any]:
+        model = self.model
+        return {
+            "job": self.definition.name,
+            "identity": self.definition.identity,
+            "batch": batch_id,
+            "run": self.run_id,
+            "model": mask(model.ref.pinned),
+            "digest": model.bundle.digest,
+            "dtype": model.dtype.value,
+        }
+
+    def _version_of(self, spark: SparkSession, batch_id: int, look_back: int) -> int | None:
+        """The sink's version that holds a batch of this job, None where none of the last ``look_back`` does."""
+        from delta.tables import DeltaTable
+
+        sink = self.definition.sink
+        table = (
+            DeltaTable.forPath(spark, self.location)
+            if sink.table is None
+            else DeltaTable.forName(spark, reveal(sink.table))
+        )
+        for row in table.history(look_back).select("version", "userMetadata").collect():
+            told = _told(row["userMetadata"])
+            if (told.get("identity"), told.get("batch")) == (self.definition.identity, batch_id):
+                return int(row["version"])
+        return None
+
+
+def _spread(batch: DataFrame, slots: int) -> DataFrame:
+    # A small source may lie in one file: one worker would score while the others wait.
+    return batch if batch.rdd.getNumPartitions() >= slots else batch.repartition(slots)
+
+
+def _told(metadata: str | None) -> dict[str, Any]:
+    try:
+        told = json.loads(metadata or "{}")
+    except ValueError:  # somebody else's commit
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,103 @@
+"""A run's summary for people, files and MLflow. Runs on the driver."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.errors import RunError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from jobs.summary import Summary
+
+
+def publish(summary: Summary, *, path: Path | None = None) -> None:
+    """Shows the summary, writes it to ``path`` as JSON, and logs it as an MLflow run where a server is named.
+
+    Raises RunError where it can't be written or logged: the rows are in the sink all the same.
+    """
+    from rich.console import Console
+
+    Console().print(table(summary))
+    try:
+        if path is not None:
+            write(summary, path)
+        if os.environ.get("MLFLOW_TRACKING_URI"):
+            log_run(summary)
+    except Exception as error:
+        raise RunError(
+            f"run {summary.run_id} is done and its rows are in the sink, but its summary could not be kept: {error}"
+        ) from error
+
+
+def write(summary: Summary, path: Path) -> None:
+    """Writes JSON; a reader sees all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
+    unfinished.write_text(json.dumps(summary.as_dict(), indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def log_run(summary: Summary) -> None:
+    """An MLflow run named after the job: what scored as parameters, what was counted as metrics."""
+    import mlflow
+
+    numbers, words = _split(summary.as_dict())
+    with mlflow.start_run(run_name=summary.job, tags={"embercast.identity": summary.identity}, nested=True):
+        mlflow.log_params(words)
+        mlflow.log_metrics(numbers)
+
+
+def table(summary: Summary) -> Table:
+    """The summary on a screen, what was planned beside what was done."""
+    from rich.table import Table
+
+    shown = Table("", "planned", "done", title=f"{summary.job}: run {summary.run_id}", title_justify="left")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    planned = summary.planned
+    shown.add_row("rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}")
+    shown.add_row("rows/s", f"{planned.rows_per_s:,.0f}" if planned else "", f"{summary.rows_per_s:,.0f}")
+    shown.add_row("seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}")
+    for name, value in _rest(summary):
+        shown.add_row(name, "", value)
+    return shown
+
+
+def _rest(summary: Summary) -> list[tuple[str, str]]:
+    spent = " · ".join(
+        f"{name} {getattr(summary, f'{name}_s'):.1f}" for name in ("load", "encode", "forward", "decode")
+    )
+    versions = f"{_version(summary.source_version)} → {_version(summary.sink_version)}"
+    return [
+        ("failed", f"{summary.failed:,} ({summary.failed_fraction:.2%})"),
+        ("null inputs", f"{summary.skipped:,}"),
+        ("duplicates saved", f"{summary.duplicates:,}"),
+        ("tokens", f"{summary.tokens:,} ({summary.tokens_per_s:,.0f}/s), padding {summary.padding_share:.1%}"),
+        ("seconds of workers", spent),
+        ("model", f"{summary.model}, {summary.dtype} on {summary.device}, bundle {summary.digest[:12]}"),
+        ("source → sink version", f"{versions}, commits {summary.commits}"),
+    ]
+
+
+def _version(version: int | None) -> str:
+    return "–" if version is None else str(version)
+
+
+def _split(values: Any, prefix: str = "") -> tuple[dict[str, float], dict[str, str]]:
+    numbers: dict[str, float] = {}
+    words: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            inner = _split(value, f"{prefix}{name}.")
+            numbers |= inner[0]
+            words |= inner[1]
+        elif isinstance(value, int | float):
+            numbers[prefix + name] = float(value)
+        elif value is not None:
+            words[prefix + name] = str(value)
+    return numbers, words

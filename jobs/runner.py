@@ -1,0 +1,175 @@
+"""run(definition): the new rows of a source, scored into the sink, each exactly once. Runs on the driver.
+
+The source is a stream that ends with what there is now (``availableNow``); each of its micro-batches is one commit
+under the job's transaction id (``jobs.commits``), so that a run may die anywhere and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from jobs import changes, tables
+from jobs.commits import Commits, Totals
+from jobs.errors import RunError, TooManyFailedRowsError
+from jobs.lease import Lease
+from jobs.progress import Progress
+from jobs.references import mask, reveal
+from jobs.storage import Folder
+from jobs.summary import Planned, Summary
+from udfs.scoring import PreparedModel, check_columns, prepare, roles
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.definition import JobDefinition
+
+log = logging.getLogger("embercast")
+
+
+def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool = False) -> Summary:
+    """Scores what is new in the source since the job's last run.
+
+    Args:
+        definition: the job.
+        spark: with Delta (``jobs.session``).
+        accept_schema: go on although the source's schema changed since the last run.
+
+    Raises ModelError, SchemaError, ParameterError or DeviceError before a row is read; SourceChangedError,
+    LeaseHeldError or RunError where the run fails; TooManyFailedRowsError, with the summary, where more rows failed
+    than ``errors.max_fraction`` allows.
+    """
+    start = time.monotonic()
+    run_id = f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    model = prepare_model(spark, definition)
+    source = tables.stream_source(spark, definition)
+    schema = check(spark, definition, model, source)
+    planned = _planned(spark, definition, model)
+    location = tables.create_sink(spark, definition, schema)
+    folder = Folder(spark, f"{location}/_embercast/{definition.identity}")
+    with Lease(folder, run_id) as lease, Progress(planned.rows if planned else None) as progress:
+        _check_source(spark, folder, definition, source, accept=accept_schema)
+        inputs = definition.request(model.task).inputs
+        slots = task_slots(spark)
+        commits = Commits(definition, model, run_id, inputs, location, slots, lease, progress.committed)
+        source_version = _stream(source, commits, folder)
+    summary = _summary(commits.totals, model, definition, run_id, source_version, planned, time.monotonic() - start)
+    if summary.failed_fraction > definition.errors.max_fraction:
+        raise TooManyFailedRowsError(
+            f"{summary.failed:,} of {summary.rows:,} rows failed ({summary.failed_fraction:.2%}), errors.max_fraction "
+            f"allows {definition.errors.max_fraction:.2%}. What was scored is kept; the failed rows are those of "
+            f"{definition.sink.shown} where {summary.failed_where}",
+            summary,
+        )
+    return summary
+
+
+def prepare_model(spark: SparkSession, definition: JobDefinition) -> PreparedModel:
+    """Resolves, pins, bundles and ships the job's model."""
+    return prepare(
+        spark,
+        reveal(definition.model),
+        task=definition.task,
+        params=definition.params,
+        compute=definition.compute_options(),
+        weights_path=reveal(definition.compute.weights_path),
+    )
+
+
+def check(spark: SparkSession, definition: JobDefinition, model: PreparedModel, source: DataFrame) -> Any:
+    """Raises SchemaError where source or sink don't have the columns they should. Returns the sink's schema."""
+    request = definition.request(model.task)
+    roles(model.task, request.inputs)
+    check_columns(source.schema, request, model.task)
+    schema = tables.sink_schema(definition, source.schema, model.task)
+    tables.check_sink(spark, definition, schema)
+    return schema
+
+
+def task_slots(spark: SparkSession) -> int:
+    """How many tasks run at once."""
+    context = spark.sparkContext
+    cpus = int(context.getConf().get("spark.task.cpus", "1") or 1)
+    return max(1, int(context.defaultParallelism) // cpus)
+
+
+def _planned(spark: SparkSession, definition: JobDefinition, model: PreparedModel) -> Planned | None:
+    return None
+
+
+def _check_source(
+    spark: SparkSession, folder: Folder, definition: JobDefinition, source: DataFrame, *, accept: bool
+) -> None:
+    if not folder.exists(f"{changes.CHECKPOINT}/offsets") and tables.scored_rows(spark, definition):
+        raise RunError(
+            f"{definition.sink.shown} has rows of this job, but the job's progress in {folder.uri} is gone: scoring "
+            "from the start would double them. Put the folder back, or run the job under another name"
+        )
+    changes.check_schema(folder, source.schema, definition, accept=accept)
+    changes.check_files(spark, folder, definition)
+
+
+def _stream(source: DataFrame, commits: Commits, folder: Folder) -> int | None:
+    """Runs the stream to its end. Returns the Delta version of the source that it read up to."""
+    from pyspark.errors import StreamingQueryException
+
+    writer = source.writeStream.foreachBatch(commits).trigger(availableNow=True)
+    query = writer.option("checkpointLocation", folder.path(changes.CHECKPOINT)).start()
+    try:
+        query.awaitTermination()
+    except StreamingQueryException as error:
+        if commits.failure is not None:
+            raise commits.failure from None
+        changed = changes.source_changed(error, commits.definition)
+        raise changed or RunError(f"the stream of {commits.definition.source.shown} ended: {error}") from error
+    finally:
+        query.stop()
+    return _version(query.lastProgress)
+
+
+def _version(progress: Any) -> int | None:
+    """The last whole version of a Delta source in a stream's progress; None for files and where nothing was read."""
+    offset = (progress or {"sources": [{}]})["sources"][0].get("endOffset")
+    offset = json.loads(offset) if isinstance(offset, str) else offset
+    if not isinstance(offset, dict) or "reservoirVersion" not in offset:
+        return None
+    return int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
+
+
+def _summary(
+    totals: Totals,
+    model: PreparedModel,
+    definition: JobDefinition,
+    run_id: str,
+    source_version: int | None,
+    planned: Planned | None,
+    seconds: float,
+) -> Summary:
+    counted = asdict(totals.stats)
+    spent = {name: counted[name] for name in counted if name not in ("nulls", "batches")}
+    return Summary(
+        job=definition.name,
+        identity=definition.identity,
+        run_id=run_id,
+        model=mask(model.ref.pinned),
+        version=model.ref.version,
+        digest=model.bundle.digest,
+        task=model.task,
+        dtype=model.dtype.value,
+        device=model.device.value,
+        source=definition.source.shown,
+        sink=definition.sink.shown,
+        source_version=source_version,
+        sink_version=totals.sink_version,
+        commits=totals.commits,
+        skipped=totals.stats.nulls,
+        seconds=seconds,
+        failed_where=f"_run_id = '{run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
+        planned=planned,
+        **spent,
+    )

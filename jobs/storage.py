@@ -1,0 +1,76 @@
+"""Small text files beside a table, wherever Hadoop's filesystems reach. Runs on the driver."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Folder:
+    """A folder of small files; ``uri`` is a path or anything that Spark's Hadoop configuration knows."""
+
+    def __init__(self, spark: SparkSession, uri: str) -> None:
+        self.uri = uri
+        self._jvm: Any = spark._jvm
+        configuration = spark._jsc.hadoopConfiguration()
+        self._files = self._jvm.org.apache.hadoop.fs.Path(uri).getFileSystem(configuration)
+
+    def path(self, name: str) -> str:
+        """The URI of a file in it."""
+        return f"{self.uri}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the folder holds it."""
+        return bool(self._files.exists(self._path(name)))
+
+    def read(self, name: str) -> str:
+        """The file's text."""
+        stream = self._files.open(self._path(name))
+        try:
+            return bytes(stream.readAllBytes()).decode()
+        finally:
+            stream.close()
+
+    def create(self, name: str, text: str) -> bool:
+        """Writes a new file; False where there is one already."""
+        try:
+            stream = self._files.create(self._path(name), False)
+        except Exception as error:
+            if "FileAlreadyExists" in str(error) or self.exists(name):
+                return False
+            raise
+        self._fill(stream, text)
+        return True
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file, over one that is there, so that a reader sees the old text or the new."""
+        unfinished = f".{name}-{uuid.uuid4().hex}"
+        self._fill(self._files.create(self._path(unfinished), True), text)
+        context = self._jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._files.getUri(), self._files.getConf())
+        overwrite = self._jvm.java.lang.reflect.Array.newInstance(self._rename_option().getClass(), 1)
+        overwrite[0] = self._rename_option()
+        context.rename(self._path(unfinished), self._path(name), overwrite)
+
+    def rename(self, name: str, to: str) -> bool:
+        """Renames a file; False where it is gone."""
+        return bool(self._files.rename(self._path(name), self._path(to)))
+
+    def delete(self, name: str) -> None:
+        """Removes a file or folder in it, which need not be there."""
+        self._files.delete(self._path(name), True)
+
+    def _path(self, name: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(self.path(name))
+
+    def _rename_option(self) -> Any:
+        return getattr(self._jvm, "org.apache.hadoop.fs.Options$Rename").valueOf("OVERWRITE")
+
+    @staticmethod
+    def _fill(stream: Any, text: str) -> None:
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()

@@ -1,0 +1,95 @@
+"""What a run planned and did, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """What was expected before the table was read.
+
+    Args:
+        rows: rows to score.
+        rows_per_s: of all workers together, loading left out.
+        seconds: of the whole run.
+    """
+
+    rows: int
+    rows_per_s: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a run did.
+
+    Args:
+        job, identity, run_id: whose and which.
+        model, version, digest, task, dtype, device: what scored; ``version`` is None for a folder.
+        source, sink: as the definition names them.
+        source_version, sink_version: Delta versions read up to and written; None for files and where nothing was new.
+        commits: how many appends.
+        rows: scored; failed: of these, rows with an error; skipped: of these, null inputs; duplicates: of these, rows
+            answered by an equal row.
+        tokens, padded_tokens: that went through the model, and the same with padding.
+        load_s, encode_s, forward_s, decode_s: seconds summed over the workers. Encoding runs beside forward.
+        seconds: wall time of the run.
+        failed_where: the SQL condition that lists the failed rows in the sink.
+        planned: what was expected.
+    """
+
+    job: str
+    identity: str
+    run_id: str
+    model: str
+    version: str | None
+    digest: str
+    task: str
+    dtype: str
+    device: str
+    source: str
+    sink: str
+    source_version: int | None = None
+    sink_version: int | None = None
+    commits: int = 0
+    rows: int = 0
+    failed: int = 0
+    skipped: int = 0
+    duplicates: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    load_s: float = 0.0
+    encode_s: float = 0.0
+    forward_s: float = 0.0
+    decode_s: float = 0.0
+    seconds: float = 0.0
+    failed_where: str = ""
+    planned: Planned | None = field(default=None)
+
+    @property
+    def failed_fraction(self) -> float:
+        """Failed rows of all rows; 0 where nothing was scored."""
+        return self.failed / self.rows if self.rows else 0.0
+
+    @property
+    def padding_share(self) -> float:
+        """Padding of everything that went through the model, 0 to 1."""
+        return 1.0 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows by wall time, everything included."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens by wall time, everything included."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    def as_dict(self) -> Mapping[str, Any]:
+        """Everything, for JSON."""
+        derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s")
+        return {**asdict(self), **{name: getattr(self, name) for name in derived}}
