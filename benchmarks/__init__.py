@@ -1,0 +1,1 @@
+"""What embercast gains over what people use, measured: one folder a case, each prints one JSON line last."""

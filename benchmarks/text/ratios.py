@@ -1,0 +1,47 @@
+"""What the figures of one length say beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+REFERENCES: Final = ("reference-threads", "reference-processes")
+RIVALS: Final = ("stock", "stock-batch32", "pipeline-udf", "predict-batch-udf")
+
+
+def ratios(rates: Mapping[str, float]) -> dict[str, float]:
+    """Ratios of rows per second by way; those whose ways were not measured are left out.
+
+    The gain over stock is that of the same dtype (``engine_float32_to_stock``) times the dtype's own
+    (``engine_to_engine_float32``). The reference is the better of its two ways.
+    """
+    references = [rates[name] for name in REFERENCES if name in rates]
+    rivals = [rates[name] for name in RIVALS if name in rates]
+    known = {**rates}
+    if references:
+        known["reference"] = max(references)
+    if rivals:
+        known["best_rival"] = max(rivals)
+    pairs = (
+        ("engine", "stock"),
+        ("engine", "best_rival"),
+        ("engine", "reference"),
+        ("engine-float32", "stock"),
+        ("engine", "engine-float32"),
+        ("engine-alone", "reference"),
+    )
+    return {
+        f"{above}_to_{below}".replace("-", "_"): known[above] / known[below]
+        for above, below in pairs
+        if above in known and below in known
+    }
+
+
+def agreement(labels: Mapping[str, Mapping[Any, str]], of: str) -> dict[str, float]:
+    """Share of rows on which each way's label is that of the way ``of``, on the rows that both scored."""
+    expected = labels[of]
+    shared = {name: expected.keys() & found.keys() for name, found in labels.items()}
+    return {
+        name: sum(found[row] == expected[row] for row in shared[name]) / len(shared[name])
+        for name, found in labels.items()
+    }

@@ -1,0 +1,109 @@
+"""Processes that are measured by turns: pass by pass, one at work at a time, so that all meet the same noise."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from benchmarks.text.spec import Spec
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def take_turns(
+    specs: Mapping[str, Spec], runs: int, folder: Path, tell: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
+    """Starts each process and its cold pass, one after another, then ``runs`` times a timed pass of each.
+
+    Args:
+        specs: name → what to measure.
+        folder: where each process finds a cache of its own, empty when it starts.
+        tell: is told what goes on.
+
+    Returns name → ``result``'s dictionary. Raises RuntimeError with a process's last lines where one dies.
+    """
+    processes: dict[str, Process] = {}
+    told: dict[str, dict[str, Any]] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in specs}
+    ready: dict[str, list[float]] = {name: [] for name in specs}
+    try:
+        for name, spec in specs.items():
+            tell(f"{name}: starts")
+            processes[name] = Process(name, spec, folder)
+            told[name] = processes[name].hear()
+        for _ in range(runs):
+            for name, process in processes.items():
+                passed = process.ask("pass")
+                seconds[name].append(passed["s"])
+                ready[name].append(passed["ready_s"])
+                tell(f"{name}: {specs[name].rows} rows in {passed['s']:.1f} s, {specs[name].rows / passed['s']:.0f}/s")
+        for name, process in processes.items():
+            told[name] |= process.ask("facts") | {"ready_s": median(ready[name])}
+    finally:
+        for process in processes.values():
+            process.end()
+    return {name: result(spec.rows, seconds[name], told[name]) for name, spec in specs.items()}
+
+
+def result(rows: int, seconds: list[float], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows per second of timed passes: the median, and the slowest and fastest, beside what else was told."""
+    rates = [rows / s for s in seconds]
+    figures = {"rows": rows, "rows_per_s": median(rates), "spread": [min(rates), max(rates)], "runs_s": seconds}
+    return {**figures, **told}
+
+
+class Process:
+    """A ``benchmarks.text.worker`` and the two pipes to it."""
+
+    def __init__(self, name: str, spec: Spec, folder: Path) -> None:
+        self.log = folder / f"{name}.log"
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {
+            **os.environ,
+            "EMBERCAST_CACHE": tempfile.mkdtemp(dir=folder),
+            "PYTHONPATH": path,  # Spark's workers import this too
+            "HF_HUB_OFFLINE": "1",
+            "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
+        }
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.text.worker", spec.to_json()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("w"),
+            text=True,
+            bufsize=1,
+            env=environment,
+            cwd=folder,
+        )
+
+    def ask(self, word: str) -> Any:
+        assert self.child.stdin is not None
+        with suppress(BrokenPipeError):  # it died; ``hear`` says of what
+            self.child.stdin.write(f"{word}\n")
+        return self.hear()
+
+    def hear(self) -> Any:
+        assert self.child.stdout is not None
+        line = self.child.stdout.readline()
+        if not line:
+            self.child.wait()
+            end = "\n".join(self.log.read_text(encoding="utf-8").splitlines()[-30:])
+            raise RuntimeError(f"{self.log.stem} ended with {self.child.returncode}:\n{end}")
+        return json.loads(line)
+
+    def end(self) -> None:
+        """Ends the process and waits for it."""
+        assert self.child.stdin is not None
+        assert self.child.stdout is not None
+        with suppress(BrokenPipeError):
+            self.child.stdin.close()
+        self.child.stdout.close()
+        self.child.wait()

@@ -1,0 +1,57 @@
+"""One measured process. Told a ``Spec``, it says its cold pass, then one timed pass for each line it reads.
+
+Started by ``benchmarks.text.turns``; what it says are lines of JSON on its standard output, and nothing else is: what
+Spark and MLflow print goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any, TextIO
+
+from benchmarks.text.spec import Spec
+
+
+def main() -> None:
+    spec = Spec.from_json(sys.argv[1])
+    channel = _own_output()
+    way = _make(spec)
+    _say(channel, way.cold())
+    for word in sys.stdin:
+        if word.strip() == "facts":
+            _say(channel, way.facts())
+            continue
+        start = time.perf_counter()
+        way.ready()
+        begun = time.perf_counter()
+        way.run()
+        _say(channel, {"ready_s": begun - start, "s": time.perf_counter() - begun})
+    way.close()
+
+
+def _make(spec: Spec) -> Any:
+    from benchmarks.text import team
+
+    if spec.way in team.WAYS:
+        return team.Team(spec)
+    from benchmarks.text.spark import SparkWay  # Spark is not asked for where there is none
+
+    return SparkWay(spec)
+
+
+def _own_output() -> TextIO:
+    """The standard output for this module alone; whoever else writes there writes to standard error."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    return channel
+
+
+def _say(channel: TextIO, told: dict[str, Any]) -> None:
+    print(json.dumps(told), file=channel)
+
+
+if __name__ == "__main__":
+    main()
