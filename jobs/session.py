@@ -53,8 +53,15 @@ def _start(name: str) -> SparkSession:
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        spark.sparkContext.setLogLevel("ERROR")
+        _quiet(spark)
     return spark
+
+
+def _quiet(spark: SparkSession) -> None:
+    spark.sparkContext.setLogLevel("ERROR")
+    log4j = spark._jvm.org.apache.logging.log4j
+    stream = "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution"  # its errors come to the runner
+    log4j.core.config.Configurator.setLevel(stream, log4j.Level.OFF)
 
 
 def _check_delta(spark: SparkSession) -> None:

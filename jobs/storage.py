@@ -15,8 +15,11 @@ class Folder:
     def __init__(self, spark: SparkSession, uri: str) -> None:
         self.uri = uri
         self._jvm: Any = spark._jvm
-        configuration = spark._jsc.hadoopConfiguration()
-        self._files = self._jvm.org.apache.hadoop.fs.Path(uri).getFileSystem(configuration)
+        fs = self._jvm.org.apache.hadoop.fs
+        # An instance of its own: local checksum files, renamed apart from what they check, would fail a reader between.
+        self._files = fs.FileSystem.newInstance(fs.Path(uri).toUri(), spark._jsc.hadoopConfiguration())
+        self._files.setWriteChecksum(False)
+        self._files.setVerifyChecksum(False)
 
     def path(self, name: str) -> str:
         """The URI of a file in it."""

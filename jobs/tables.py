@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from engine.errors import SchemaError
@@ -22,24 +25,29 @@ _PROVENANCE_TYPES: Final = ("STRING", "STRING", "STRING", "TIMESTAMP")
 
 def read_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     """The source as it is now, ``where`` applied, all columns."""
-    return _where(_load(spark, definition.source), definition.source)
+    with _named(definition.source):
+        return _where(_load(spark, definition.source), definition.source)
 
 
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     """The source as a stream of its new rows, ``where`` applied, all columns."""
+    with _named(definition.source):
+        return _where(_stream(spark, definition), definition.source)
+
+
+def _stream(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     source, compute = definition.source, definition.compute
     reader = spark.readStream.format(source.format)
-    reader = reader.option("maxBytesPerTrigger", compute.max_bytes_per_commit or BYTES_PER_COMMIT)
     if compute.max_files_per_commit is not None:
-        if source.format != "delta":
-            reader = spark.readStream.format(source.format)  # Spark's file source takes one of the two
         reader = reader.option("maxFilesPerTrigger", compute.max_files_per_commit)
+    if compute.max_files_per_commit is None or source.format == "delta":  # Spark's file source takes one of the two
+        limit = nbytes(compute.max_bytes_per_commit or BYTES_PER_COMMIT)
+        reader = reader.option("maxBytesPerTrigger", limit)
     if source.format != "delta":
         reader = reader.schema(_load(spark, source).schema)
         reader = reader.option("maxFileAge", "36500d")  # older files than the newest by a week are ignored otherwise
         reader = reader.options(**{name: reveal(value) for name, value in source.options.items()})
-    loaded = reader.load(reveal(source.path)) if source.table is None else reader.table(reveal(source.table))
-    return _where(loaded, source)
+    return reader.load(reveal(source.path)) if source.table is None else reader.table(reveal(source.table))
 
 
 def read_sink(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
@@ -138,6 +146,23 @@ def scored_rows(spark: SparkSession, definition: JobDefinition) -> int:
     if sink is None or PROVENANCE[0] not in sink.columns:
         return 0
     return int(sink.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-")).count())
+
+
+def nbytes(text: str) -> int:
+    """``512m`` → 536,870,912: units b, k, m, g, t, as Spark writes them (powers of 1,024)."""
+    number, unit = re.fullmatch(r"(\d+)([kmgt]?)b?", text).groups()  # type: ignore[union-attr]
+    return int(number) << 10 * " kmgt".index(unit or " ")
+
+
+@contextmanager
+def _named(place: Place) -> Iterator[None]:
+    """Says which table it is that Spark can't read."""
+    from pyspark.errors import AnalysisException
+
+    try:
+        yield
+    except AnalysisException as error:
+        raise SchemaError(f"{place.shown} can't be read as the definition says: {error.getMessage()}") from error
 
 
 def _load(spark: SparkSession, source: Source) -> DataFrame:

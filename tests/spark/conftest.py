@@ -53,3 +53,9 @@ def minilm() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "model"
+
+
+@pytest.fixture
+def no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tracking server is named: summaries stay here."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from jobs import jars
+from jobs.errors import RunError
+
+
+def test_jars_in_the_cache_are_not_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
+    monkeypatch.setattr(jars, "_fetch", lambda home: pytest.fail("fetched"))
+    versions = f"delta-{metadata.version('delta-spark')}-spark-{metadata.version('pyspark')}"
+    (tmp_path / "jars" / versions).mkdir(parents=True)
+    (tmp_path / "jars" / versions / "one.jar").touch()
+    assert jars.delta_jars() == [tmp_path / "jars" / versions / "one.jar"]
+
+
+def test_missing_java_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(RunError, match=r"expected Java at .*install a JDK 17"):
+        jars.delta_jars()
+    assert not jars.folder().exists()
+    assert [path.name for path in (tmp_path / "jars").iterdir()] == [f"{jars.folder().name}.lock"]
+
+
+def test_failed_fetch_says_what_to_do_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
+    monkeypatch.setenv("EMBERCAST_MAVEN", (tmp_path / "nothing").as_uri() + "/")
+    with pytest.raises(RunError, match="from Maven Central, Ivy could not fetch it: check the network"):
+        jars.delta_jars()
+    assert not jars.folder().exists()

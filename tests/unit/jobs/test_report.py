@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from jobs import report
+from jobs.errors import RunError
+from jobs.summary import Planned, Summary
+
+SUMMARY = Summary(
+    job="reviews",
+    identity="0123456789abcdef",
+    run_id="0123456789abcdef-1",
+    model="models:/sentiment/3",
+    version="3",
+    digest="ab" * 32,
+    task="text-classification",
+    dtype="bfloat16",
+    device="cpu",
+    source="reviews",
+    sink="reviews_scored",
+    source_version=7,
+    sink_version=9,
+    commits=2,
+    rows=2000,
+    failed=10,
+    skipped=40,
+    duplicates=100,
+    tokens=30_000,
+    padded_tokens=40_000,
+    forward_s=8.0,
+    seconds=10.0,
+    planned=Planned(rows=1990, rows_per_s=250.0, seconds=9.0),
+)
+
+
+def test_shares_and_speeds_are_derived() -> None:
+    told = SUMMARY.as_dict()
+    assert (told["failed_fraction"], told["padding_share"]) == (0.005, 0.25)
+    assert (told["rows_per_s"], told["tokens_per_s"]) == (200.0, 3000.0)
+    assert told["planned"] == {"rows": 1990, "rows_per_s": 250.0, "seconds": 9.0}
+
+
+def test_nothing_scored_divides_by_nothing() -> None:
+    empty = Summary(**{**SUMMARY.__dict__, "rows": 0, "failed": 0, "tokens": 0, "padded_tokens": 0, "seconds": 0.0})
+    assert (empty.failed_fraction, empty.padding_share, empty.rows_per_s, empty.tokens_per_s) == (0, 0, 0, 0)
+
+
+def test_planned_stands_beside_done() -> None:
+    console = Console(width=120, record=True, file=None)
+    with console.capture() as capture:
+        console.print(report.table(SUMMARY))
+    shown = {
+        cells[0]: cells[1:]
+        for cells in ([cell.strip() for cell in row.split("│")[1:-1]] for row in capture.get().splitlines())
+        if cells
+    }
+    assert shown["rows scored"] == ["1,990", "2,000"]
+    assert shown["rows/s"] == ["250", "200"]
+    assert shown["seconds"] == ["9", "10.0"]
+    assert shown["failed"] == ["", "10 (0.50%)"]
+    assert shown["tokens"] == ["", "30,000 (3,000/s), padding 25.0%"]
+
+
+def test_json_is_written_whole(tmp_path: Path) -> None:
+    report.write(SUMMARY, tmp_path / "deep" / "summary.json")
+    assert json.loads((tmp_path / "deep" / "summary.json").read_text()) == SUMMARY.as_dict()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["summary.json"]
+
+
+def test_summary_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="its rows are in the sink, but its summary could not be kept"):
+        report.publish(SUMMARY, path=tmp_path / "file" / "summary.json")
