@@ -1,4 +1,4 @@
-"""The engine without Spark: Arrow batches through ``engine.scorer``, the next window tokenized beside the forward pass."""
+"""The engine without Spark: Arrow batches through ``engine.scorer``, prefetch included."""
 
 from __future__ import annotations
 

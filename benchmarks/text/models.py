@@ -96,7 +96,7 @@ def _tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    vocabulary = {word: i for i, word in enumerate([*special.values(), *dict.fromkeys(WORDS)])}
+    vocabulary = {word: i for i, word in enumerate([*special.values(), *WORDS])}
     made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     made.normalizer = normalizers.BertNormalizer()
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -39,7 +39,7 @@ def stock_batch32(spark: SparkSession, spec: Spec) -> Scoring:
 
 
 def pipeline_udf(spark: SparkSession, spec: Spec) -> Scoring:
-    """A transformers pipeline made on the driver and broadcast, in an iterator pandas UDF, with its default batch of 1."""
+    """A transformers pipeline, broadcast, in an iterator pandas UDF, with the pipeline's default batch of 1."""
     from pyspark.sql.functions import pandas_udf
     from transformers import pipeline
 
@@ -135,7 +135,10 @@ class SparkWay:
         }
 
     def ready(self) -> None:
-        """Scores a few rows in every worker: Spark ends workers that were idle for a minute."""
+        """Scores a few rows in every worker, since Spark ends those that were idle for a minute.
+
+        With workers alive it takes what is fixed in a pass.
+        """
         _run(self.scoring(self.few_rows))
 
     def run(self) -> None:

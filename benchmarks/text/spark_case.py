@@ -13,10 +13,11 @@ from typing import Any, Final
 
 from benchmarks.machine import machine, versions
 from benchmarks.text import models
-from benchmarks.text.ratios import REFERENCES, agreement, ratios
+from benchmarks.text.ratios import REFERENCES, agreement, ratios, without_fixed
 from benchmarks.text.spec import Spec
-from benchmarks.text.texts import texts, tokens_of, with_repeats
+from benchmarks.text.texts import rows_at, texts, tokens_of, with_repeats
 from benchmarks.text.turns import take_turns
+from engine.device import detect
 
 #: Measured by turns within a group, one group after another: those that are compared closely are neighbours.
 GROUPS: Final = (
@@ -40,11 +41,6 @@ class Settings:
     only: tuple[str, ...]
     dtype: str
     seed: int = 0
-
-
-def rows_at(texts: int, length: int) -> int:
-    """Texts of a mean length: as many as asked where they are short, else half as many tokens as these have."""
-    return texts if length <= 50 else max(1, texts * 27 // (2 * length))
 
 
 def run(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
@@ -93,12 +89,13 @@ def _measure(
 ) -> dict[str, Any]:
     path = folder / "texts.json"
     path.write_text(json.dumps(found), encoding="utf-8")
+    cores = detect().cores
     fewer = min(len(found), rows_at(settings.rival_texts, length))
+    tell(f"texts of mean {length} tokens: {len(found)} of them for {', '.join(_FULL)}, {fewer} for all others")
     results: dict[str, dict[str, Any]] = {}
     for group in GROUPS:
         specs = {}
         for name in (name for name in group if name in ways):
-            cores = machine()["cores"]
             specs[name] = Spec(
                 way="reference" if name in REFERENCES else name,
                 texts=str(path),
@@ -109,11 +106,14 @@ def _measure(
                 processes=cores if name == "reference-processes" else 1,
                 **made,
             )
-        results |= take_turns(specs, settings.runs, folder, lambda told: tell(f"{length} tokens: {told}"))
+        results |= take_turns(specs, settings.runs, folder, tell)
     labels = {name: result.pop("labels") for name, result in results.items()}
     for name, share in agreement(labels, "stock").items() if "stock" in labels else ():
         results[name]["labels_as_stock"] = share
     for result in results.values():
         result["mean_tokens"] = mean(map(tokens_of, found[: result["rows"]]))
-    rates = {name: result["rows_per_s"] for name, result in results.items()}
-    return {"ways": results, "ratios": ratios(rates)}
+    found_ratios = ratios({name: result["rows_per_s"] for name, result in results.items()})
+    net = ratios(without_fixed(results))
+    if "engine_to_stock" in net:
+        found_ratios["engine_to_stock_without_fixed"] = net["engine_to_stock"]
+    return {"ways": results, "ratios": found_ratios}

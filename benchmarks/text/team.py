@@ -98,7 +98,10 @@ def _member(pipe: Connection, spec: Spec, texts: list[str]) -> None:
     runner = WAYS[spec.way](spec, texts, dtype=_dtype(spec))
     pipe.send(None)
     while (word := pipe.recv()) is not None:
-        pipe.send({**runner.facts(), **_memory()} if word == "facts" else runner(word))
+        if word == "facts":
+            pipe.send({**runner.facts(), **_memory()})
+        else:
+            pipe.send(runner(word) if word else [])  # of few texts, some have none
 
 
 def _dtype(spec: Spec) -> str:

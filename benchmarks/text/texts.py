@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Final
 
-WORDS: Final = (
+_WORDS: Final = (
     "the of and to in is was for on that with as at by from his her it he she they we you not but are be or an this "
     "were had has have been which who when where there their them then than more most some such only other into over "
     "after before between during under about against through while because also very just even still again never "
@@ -32,7 +32,8 @@ WORDS: Final = (
     "keep hold bring send buy sell pay find lose win play run walk stand sit sleep eat drink read write speak listen "
     "think know believe remember forget feel want need like hate help try start stop begin finish wait follow lead "
     "turn move change grow build break cut open close carry pull push throw catch fall rise fly swim sing laugh cry"
-).split()
+)
+WORDS: Final = tuple(dict.fromkeys(_WORDS.split()))
 MOST_TOKENS: Final = 512  # the model's limit: no way has to cut a text, and stock pipelines don't unless told to
 _LEAST_TOKENS: Final = 6
 _SPREAD: Final = 0.6  # of the logarithm of a length
@@ -41,14 +42,13 @@ _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 
 def texts(count: int, mean_tokens: int, *, seed: int = 0) -> list[str]:
     """``count`` distinct texts with about ``mean_tokens`` tokens each on average, [CLS] and [SEP] counted."""
-    words = list(dict.fromkeys(WORDS))
     draw = random.Random(f"{seed}-{mean_tokens}")
     seen: set[str] = set()
     found = []
     for length in token_lengths(count, mean_tokens):
-        text = " ".join(draw.choices(words, k=length - 2))
+        text = " ".join(draw.choices(WORDS, k=length - 2))
         while text in seen:
-            text = " ".join(draw.choices(words, k=length - 2))
+            text = " ".join(draw.choices(WORDS, k=length - 2))
         seen.add(text)
         found.append(text)
     return found
@@ -63,6 +63,11 @@ def token_lengths(count: int, mean_tokens: int) -> list[int]:
         short = sum(_lengths(normal, middle)) < count * mean_tokens
         low, high = (middle, high) if short else (low, middle)
     return _lengths(normal, high)
+
+
+def rows_at(texts: int, mean_tokens: int) -> int:
+    """How many texts of a mean length: as many as asked where they are short, else half of those's tokens."""
+    return texts if mean_tokens <= 50 else max(1, texts * 27 // (2 * mean_tokens))
 
 
 def with_repeats(texts: Sequence[str], *, every: int = 20, reach: int = 200, seed: int = 0) -> list[str]:

@@ -33,7 +33,7 @@ def take_turns(
     processes: dict[str, Process] = {}
     told: dict[str, dict[str, Any]] = {}
     seconds: dict[str, list[float]] = {name: [] for name in specs}
-    ready: dict[str, list[float]] = {name: [] for name in specs}
+    fixed: dict[str, list[float]] = {name: [] for name in specs}
     try:
         for name, spec in specs.items():
             tell(f"{name}: starts")
@@ -43,10 +43,10 @@ def take_turns(
             for name, process in processes.items():
                 passed = process.ask("pass")
                 seconds[name].append(passed["s"])
-                ready[name].append(passed["ready_s"])
+                fixed[name].append(passed["fixed_s"])
                 tell(f"{name}: {specs[name].rows} rows in {passed['s']:.1f} s, {specs[name].rows / passed['s']:.0f}/s")
         for name, process in processes.items():
-            told[name] |= process.ask("facts") | {"ready_s": median(ready[name])}
+            told[name] |= process.ask("facts") | {"fixed_s": min(fixed[name])}
     finally:
         for process in processes.values():
             process.end()
