@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-WORDS = (
-    "the a and of to in is it you that was for on are with as his they be at one have this from or had by hot but "
-    "some what there we can out other were all your when up use word how said an each she which do their time if will "
-    "way about many then them would write like so these her long make thing see him two has look more day could go "
-    "come did my sound no most number who over know water than call first people may down side been now find"
-).split()
+_TEXT: Final = """
+the a and of to in is it you that was for on are with as his they be at one have this from or had by hot but
+some what there we can out other were all your when up use word how said an each she which do their time if will
+way about many then them would write like so these her long make thing see him two has look more day could go
+come did my sound no most number who over know water than call first people may down side been now find
+"""
+WORDS: Final = _TEXT.split()
 PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789.,!?'-", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
 
 
-def tokenizer(max_length: int = 64, **special: str) -> Any:
-    """A WordPiece tokenizer with BERT's special tokens."""
+def tokenizer(max_length: int = 64, **arguments: Any) -> Any:
+    """A WordPiece tokenizer with BERT's special tokens; ``arguments`` go to the tokenizer's own class."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -27,8 +28,14 @@ def tokenizer(max_length: int = 64, **special: str) -> Any:
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=max_length, **{**names, **special})
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
+    return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=max_length, **{**names, **arguments})
 
 
 def config(architecture: str, **overrides: Any) -> Any:
@@ -51,8 +58,10 @@ def config(architecture: str, **overrides: Any) -> Any:
     return AutoConfig.for_model(architecture, **{**sizes, **own.get(architecture, {}), **overrides})
 
 
-def save(folder: Path, architecture: str = "bert", *, head: str = "SequenceClassification", seed: int = 0, **overrides: Any) -> Path:
-    """Saves a tiny model with a head ("" for the bare encoder) and its tokenizer; ``overrides`` go to the configuration.
+def save(
+    folder: Path, architecture: str = "bert", *, head: str = "SequenceClassification", seed: int = 0, **overrides: Any
+) -> Path:
+    """Saves a tiny model with a head ("" for the bare encoder) and its tokenizer; ``overrides`` go to its config.
 
     Weights are drawn wide enough for labels to differ from row to row.
     """
@@ -67,8 +76,6 @@ def save(folder: Path, architecture: str = "bert", *, head: str = "SequenceClass
             if parameter.dim() > 1:
                 parameter.normal_(0.0, 0.25)
     model.save_pretrained(folder)
-    made = tokenizer()
-    if architecture in ("deberta-v2", "modernbert"):
-        made.model_input_names = ["input_ids", "attention_mask"]
-    made.save_pretrained(folder)
+    segments = ["token_type_ids"] if architecture == "bert" else []
+    tokenizer(model_input_names=["input_ids", *segments, "attention_mask"]).save_pretrained(folder)
     return folder

@@ -46,10 +46,13 @@ def texts_of(column: pa.Array) -> list[str | None]:
 
 
 def tokenize(tokenizer: Any, inputs: Mapping[str, pa.Array], max_length: int | None) -> Tokens:
-    """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` on the tokenizer's side."""
+    """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` on the tokenizer's side.
+
+    An empty pair is no pair, as for transformers called row by row (its own batches would add an empty segment).
+    """
     texts = texts_of(inputs["text"])
     pairs = texts_of(inputs["text_pair"]) if "text_pair" in inputs else [None] * len(texts)
-    sequences = [text if pair is None else (text, pair) for text, pair in zip(texts, pairs, strict=True)]
+    sequences = [(text, pair) if pair else text for text, pair in zip(texts, pairs, strict=True)]
     if tokenizer.is_fast:
         ids, types, truncated = _tokenize_fast(tokenizer, sequences, max_length)
     else:
