@@ -1,0 +1,79 @@
+"""Whether source and sink have the columns that a job needs: everything wrong in one error. Runs on the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import SchemaError
+from engine.options import Column, Request
+from jobs import problems, tables
+from udfs.scoring import check_columns, roles
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
+
+    from jobs.definition import JobDefinition
+
+
+def check(spark: SparkSession, definition: JobDefinition, task: str, source: StructType) -> StructType:
+    """The sink's schema. Reads no row.
+
+    Raises SchemaError, one line a problem: an input that the task does not have, a column that the source lacks, an
+    input of another type than the task reads, an output's name that is taken, a sink with other columns.
+    """
+    request = definition.request(task)
+    found = [
+        *_raised(roles, task, request.inputs),
+        *_missing(definition, request, source),
+        *_mistyped(request, task, source),
+        *_taken(definition, request),
+    ]
+    expected = None
+    if all(name in source.names for name in tables.sink_columns(definition)):
+        expected = tables.sink_schema(definition, source, task)
+        found += _raised(tables.check_sink, spark, definition, expected)
+    if found or expected is None:
+        raise SchemaError("\n".join(found))
+    return expected
+
+
+def _missing(definition: JobDefinition, request: Request, source: StructType) -> Iterator[str]:
+    needed = {
+        "source.key": definition.source.key,
+        "source.inputs": request.inputs.values(),
+        "params": [value.name for value in request.params.values() if isinstance(value, Column)],
+        "sink.keep": definition.sink.keep,
+    }
+    for key, names in needed.items():
+        for name in names:
+            if name not in source.names:
+                near = problems.nearest(name, source.names)
+                hint = f"write {near}" if near else "name one of these"
+                yield f"{key}: expected a column {name} in the source, it has {', '.join(source.names)}; {hint}"
+
+
+def _mistyped(request: Request, task: str, source: StructType) -> Iterator[str]:
+    from engine.schema import schema_of
+
+    known = {role.name for role in schema_of(task).inputs}
+    for role, column in request.inputs.items():
+        if role in known and column in source.names:
+            for problem in _raised(check_columns, source, Request(inputs={role: column}), task):
+                yield f"source.inputs: {problem}; name another column or cast it in the source"
+
+
+def _taken(definition: JobDefinition, request: Request) -> Iterator[str]:
+    output = definition.sink.output
+    read = [name for name in request.columns if name.lower() == output.lower()]
+    if read:
+        yield f"sink.output: expected a name that no column read has, got {output}; write another name"
+
+
+def _raised(function: Any, *arguments: Any) -> list[str]:
+    try:
+        function(*arguments)
+    except SchemaError as error:
+        return [str(error)]
+    return []
