@@ -114,7 +114,7 @@ def sample(
 ) -> None:
     """Score a few rows and show them; nothing is written."""
     definition = _load(file, overrides)
-    from jobs.plan import sample as take_sample
+    from jobs.sample import sample as take_sample
 
     _print(take_sample(definition, spark=_session(definition), rows=rows))
 

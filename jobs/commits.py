@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.stats import Stats
 from jobs.errors import RunError
 from jobs.references import mask, reveal
+from jobs.resolved import Resolved
 from jobs.tables import sink_columns
-from udfs.scoring import PreparedModel, score
+from udfs.scoring import score
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,24 +51,25 @@ class Commits:
     """What ``foreachBatch`` calls: scores a micro-batch and appends it under the job's transaction id.
 
     Args:
-        definition, model, run_id, inputs: the job, its prepared model, this run, input role → column.
+        resolved: the job.
+        run_id: of this run.
         location: of the sink.
-        slots: tasks that the cluster runs at once.
         lease: looked at before each commit.
         progress: called after each commit with the totals.
     """
 
-    definition: JobDefinition
-    model: PreparedModel
+    resolved: Resolved
     run_id: str
-    inputs: Mapping[str, str]
     location: str
-    slots: int
     lease: Lease
     progress: Callable[[Totals], None]
     totals: Totals = field(default_factory=Totals)
     failure: Exception | None = None
     _first: bool = True
+
+    @property
+    def definition(self) -> JobDefinition:
+        return self.resolved.definition
 
     def __call__(self, batch: DataFrame, batch_id: int) -> None:
         """Runs on the driver in a thread of the stream, whose own error would hide ours: it is kept in ``failure``."""
@@ -103,15 +105,16 @@ class Commits:
         from pyspark.sql import functions as f
 
         sink = self.definition.sink
-        request = self.definition.request(self.model.task)
-        rows = _spread(batch, self.slots).select(*dict.fromkeys([*sink_columns(self.definition), *request.columns]))
-        scored = score(rows, model=self.model, input=self.inputs, output=sink.output, stats=_STATS)
+        model = self.resolved.model
+        names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns])
+        rows = _spread(batch, self.resolved.slots).select(*names)
+        scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)
         counts = Observation()
         sums = [f.sum(f"{_STATS}.{of.name}").alias(of.name) for of in fields(Stats)]
         provenance = [
             f.lit(self.run_id).alias("_run_id"),
-            f.lit(self.model.ref.version or self.model.bundle.digest[:12]).alias("_model_version"),
-            f.lit(self.model.dtype.value).alias("_dtype"),
+            f.lit(model.ref.version or model.bundle.digest[:12]).alias("_model_version"),
+            f.lit(model.dtype.value).alias("_dtype"),
             f.current_timestamp().alias("_scored_at"),
         ]
         observed = scored.observe(counts, *sums)
@@ -127,7 +130,7 @@ class Commits:
             writer.saveAsTable(reveal(self.definition.sink.table))
 
     def _metadata(self, batch_id: int) -> dict[str, Any]:
-        model = self.model
+        model = self.resolved.model
         return {
             "job": self.definition.name,
             "identity": self.definition.identity,

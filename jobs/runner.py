@@ -14,15 +14,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs import changes, tables
-from jobs.commits import Commits, Totals
+from jobs import changes, tables, trial
+from jobs.commits import Commits
 from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.lease import Lease
 from jobs.progress import Progress
-from jobs.references import mask, reveal
+from jobs.references import mask
+from jobs.resolved import Resolved, resolve
 from jobs.storage import Folder
 from jobs.summary import Planned, Summary
-from udfs.scoring import PreparedModel, check_columns, prepare, roles
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -46,19 +46,16 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     """
     start = time.monotonic()
     run_id = f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-    model = prepare_model(spark, definition)
+    resolved = resolve(spark, definition)
     source = tables.stream_source(spark, definition)
-    schema = check(spark, definition, model, source)
-    planned = _planned(spark, definition, model)
-    location = tables.create_sink(spark, definition, schema)
+    planned = _expect(spark, resolved)
+    location = tables.create_sink(spark, definition, resolved.sink_schema)
     folder = Folder(spark, f"{location}/_embercast/{definition.identity}")
-    with Lease(folder, run_id) as lease, Progress(planned.rows if planned else None) as progress:
+    with Lease(folder, run_id) as lease, Progress(planned.rows) as progress:
         _check_source(spark, folder, definition, source, accept=accept_schema)
-        inputs = definition.request(model.task).inputs
-        slots = task_slots(spark)
-        commits = Commits(definition, model, run_id, inputs, location, slots, lease, progress.committed)
+        commits = Commits(resolved, run_id, location, lease, progress.committed)
         source_version = _stream(source, commits, folder)
-    summary = _summary(commits.totals, model, definition, run_id, source_version, planned, time.monotonic() - start)
+    summary = _summary(commits, source_version, planned, time.monotonic() - start)
     if summary.failed_fraction > definition.errors.max_fraction:
         raise TooManyFailedRowsError(
             f"{summary.failed:,} of {summary.rows:,} rows failed ({summary.failed_fraction:.2%}), errors.max_fraction "
@@ -69,37 +66,12 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     return summary
 
 
-def prepare_model(spark: SparkSession, definition: JobDefinition) -> PreparedModel:
-    """Resolves, pins, bundles and ships the job's model."""
-    return prepare(
-        spark,
-        reveal(definition.model),
-        task=definition.task,
-        params=definition.params,
-        compute=definition.compute_options(),
-        weights_path=reveal(definition.compute.weights_path),
-    )
-
-
-def check(spark: SparkSession, definition: JobDefinition, model: PreparedModel, source: DataFrame) -> Any:
-    """Raises SchemaError where source or sink don't have the columns they should. Returns the sink's schema."""
-    request = definition.request(model.task)
-    roles(model.task, request.inputs)
-    check_columns(source.schema, request, model.task)
-    schema = tables.sink_schema(definition, source.schema, model.task)
-    tables.check_sink(spark, definition, schema)
-    return schema
-
-
-def task_slots(spark: SparkSession) -> int:
-    """How many tasks run at once."""
-    context = spark.sparkContext
-    cpus = int(context.getConf().get("spark.task.cpus", "1") or 1)
-    return max(1, int(context.defaultParallelism) // cpus)
-
-
-def _planned(spark: SparkSession, definition: JobDefinition, model: PreparedModel) -> Planned | None:
-    return None
+def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
+    """What the run should take; the trial's worker has the model loaded when the run begins."""
+    rows = tables.rows_to_score(spark, resolved.definition)
+    taken = trial.rows_of(spark, resolved) if rows else None
+    tried = trial.try_out(spark, resolved, taken) if taken and taken.num_rows else trial.Trial([], 0.0, 0.0)
+    return trial.expect(rows, tried, resolved.slots)
 
 
 def _check_source(
@@ -125,8 +97,8 @@ def _stream(source: DataFrame, commits: Commits, folder: Folder) -> int | None:
     except StreamingQueryException as error:
         if commits.failure is not None:
             raise commits.failure from None
-        changed = changes.source_changed(error, commits.definition)
-        raise changed or RunError(f"the stream of {commits.definition.source.shown} ended: {error}") from error
+        changed = changes.source_changed(error, commits.resolved.definition)
+        raise changed or RunError(f"the stream of {commits.resolved.definition.source.shown} ended: {error}") from error
     finally:
         query.stop()
     return _version(query.lastProgress)
@@ -141,21 +113,14 @@ def _version(progress: Any) -> int | None:
     return int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
 
 
-def _summary(
-    totals: Totals,
-    model: PreparedModel,
-    definition: JobDefinition,
-    run_id: str,
-    source_version: int | None,
-    planned: Planned | None,
-    seconds: float,
-) -> Summary:
+def _summary(commits: Commits, source_version: int | None, planned: Planned, seconds: float) -> Summary:
+    definition, model, totals = commits.resolved.definition, commits.resolved.model, commits.totals
     counted = asdict(totals.stats)
     spent = {name: counted[name] for name in counted if name not in ("nulls", "batches")}
     return Summary(
         job=definition.name,
         identity=definition.identity,
-        run_id=run_id,
+        run_id=commits.run_id,
         model=mask(model.ref.pinned),
         version=model.ref.version,
         digest=model.bundle.digest,
@@ -169,7 +134,7 @@ def _summary(
         commits=totals.commits,
         skipped=totals.stats.nulls,
         seconds=seconds,
-        failed_where=f"_run_id = '{run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
+        failed_where=f"_run_id = '{commits.run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
         planned=planned,
         **spent,
     )

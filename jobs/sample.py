@@ -1,0 +1,56 @@
+"""A few rows of the source scored and shown; nothing is written. Runs on the driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jobs import trial
+from jobs.resolved import resolve
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from rich.table import Table
+
+    from jobs.definition import JobDefinition
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows with their keys: ``keys`` and ``results`` have one entry a row."""
+
+    keys: list[dict[str, Any]]
+    results: list[dict[str, Any] | None]
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        columns = list(self.keys[0]) if self.keys else []
+        fields = [name for name in next(filter(None, self.results), {}) if name != "error"]
+        shown = Table(*columns, *fields, "error")
+        for key, result in zip(self.keys, self.results, strict=True):
+            row = result or {}
+            error = row.get("error")
+            values = ["" if row.get(name) is None else brief(row[name]) for name in fields]
+            shown.add_row(*map(str, key.values()), *values, error["code"] if error else "")
+        return shown
+
+
+def sample(definition: JobDefinition, *, spark: SparkSession, rows: int = 20) -> Sample:
+    """Scores the first rows of the source whose input is not null, on one executor. Raises as ``plan`` does."""
+    resolved = resolve(spark, definition)
+    taken = trial.rows_of(spark, resolved, rows)
+    keys = taken.select(definition.source.key).to_pylist()
+    return Sample(keys, trial.score_rows(spark, resolved, taken) if keys else [])
+
+
+def brief(value: Any) -> str:
+    """A value in a few characters: the first of a list's elements, and how many there are."""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, dict):
+        return " ".join(brief(inner) for inner in value.values())
+    if isinstance(value, list):
+        first = ", ".join(brief(inner) for inner in value[:3])
+        return first + (f", … ({len(value)})" if len(value) > 3 else "")
+    return str(value)
