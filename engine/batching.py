@@ -81,6 +81,8 @@ def combined_codes(window: pa.RecordBatch, columns: Sequence[str]) -> Index:
 
 
 def _codes(column: pa.Array) -> Index:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()  # its own codes may name a value twice, and have none for null
     try:
         encoded = pc.dictionary_encode(column, null_encoding="encode")
     except pa.ArrowNotImplementedError:  # nested types

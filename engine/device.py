@@ -63,19 +63,34 @@ def detect() -> Hardware:
 def choose_device(asked: str, hardware: Hardware, *, address: str | None = None) -> Choice[str]:
     """``cpu`` or ``cuda:N``. ``address`` is the GPU that Spark gave to the task.
 
-    Raises DeviceError where a GPU is asked for and none is visible.
+    A worker that sees one GPU takes it whatever its address: containers and MIG slices show a task its own GPU alone,
+    under the number 0. Raises DeviceError where a GPU is asked for that is not visible.
     """
     if asked == "cpu":
         return Choice("cpu", "asked for")
     if asked.startswith("cuda") and not hardware.gpus:
         raise DeviceError(f"expected a CUDA device for device={asked}, the worker sees none: ask for cpu or auto")
     if asked.startswith("cuda:"):
-        return Choice(asked, "asked for")
-    if address is not None and hardware.gpus:
-        return Choice(f"cuda:{address}", "the address that Spark gave to the task")
+        return Choice(_visible(asked, hardware), "asked for")
+    if address is not None and len(hardware.gpus) > 1:
+        return Choice(_visible(f"cuda:{address}", hardware), "the address that Spark gave to the task")
+    if address not in (None, "0") and hardware.gpus:
+        return Choice("cuda:0", f"the only GPU visible; Spark gave the task {address}")
     if hardware.gpus:
-        return Choice("cuda:0", "the first visible GPU")
+        return Choice(
+            "cuda:0", "the first visible GPU" if address is None else "the address that Spark gave to the task"
+        )
     return Choice("cpu", "no GPU is visible")
+
+
+def _visible(device: str, hardware: Hardware) -> str:
+    last = len(hardware.gpus) - 1
+    if device not in [f"cuda:{i}" for i in range(last + 1)]:
+        raise DeviceError(
+            f"expected one of cuda:0 to cuda:{last}, got {device}: ask for a visible one, or let Spark's discovery "
+            "script name GPUs by their number"
+        )
+    return device
 
 
 def choose_dtype(asked: str, hardware: Hardware, device: str, *, logged: str | None = None) -> Choice[str]:

@@ -1,0 +1,58 @@
+"""One table of types; what is derived from it, written out."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from engine.errors import SchemaError, UnsupportedTaskError
+from engine.schema import ERROR, SCHEMAS, STATS, ddl, schema_of
+from engine.tasks import TASKS, task_class
+
+_ERROR = "error: STRUCT<code: STRING, message: STRING, retryable: BOOLEAN>"
+DDL = {
+    "text-classification": (
+        "STRUCT<label: STRING, score: FLOAT, scores: ARRAY<STRUCT<label: STRING, score: FLOAT>>, "
+        f"tokens: INT, truncated: BOOLEAN, {_ERROR}>"
+    ),
+    "embeddings": f"STRUCT<embedding: ARRAY<FLOAT>, tokens: INT, truncated: BOOLEAN, {_ERROR}>",
+}
+
+
+@pytest.mark.parametrize("task", SCHEMAS)
+def test_ddl_of_every_task(task: str) -> None:
+    assert ddl(schema_of(task).output) == DDL[task]
+
+
+@pytest.mark.parametrize("task", SCHEMAS)
+def test_error_is_the_last_field_and_the_main_input_is_required(task: str) -> None:
+    schema = schema_of(task)
+    assert schema.output[-1] == pa.field("error", ERROR)
+    assert [field.name for field in schema.fields].count("error") == 0
+    assert schema.inputs[0].required
+
+
+def test_every_schema_has_its_task_and_every_task_its_schema() -> None:
+    assert SCHEMAS.keys() == TASKS.keys()
+    assert {name: task_class(name).name for name in TASKS} == {name: name for name in SCHEMAS}
+
+
+def test_ddl_of_the_figures() -> None:
+    assert ddl(STATS).startswith("STRUCT<rows: BIGINT, nulls: BIGINT, failed: BIGINT, duplicates: BIGINT")
+    assert ddl(STATS).endswith("decode_s: DOUBLE>")
+
+
+def test_a_type_without_a_spark_name_is_refused() -> None:
+    with pytest.raises(SchemaError, match="expected a type with a Spark name, got uint8"):
+        ddl(pa.list_(pa.uint8()))
+
+
+def test_a_task_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UnsupportedTaskError, match=r"text-classification, embeddings.*'fill-mask'"):
+        schema_of("fill-mask")
+
+
+def test_an_input_is_found_by_its_role() -> None:
+    assert schema_of("text-classification").role("text_pair").required is False
+    with pytest.raises(SchemaError, match="expected inputs named text, text_pair, got 'body': rename the input"):
+        schema_of("text-classification").role("body")
