@@ -65,7 +65,7 @@ class Distinct:
 def distinct(window: pa.RecordBatch, columns: Sequence[str]) -> Distinct:
     """Rows equal in all ``columns`` are scored once; a row whose first column is null is not scored at all."""
     codes = combined_codes(window, columns)
-    codes = np.where(np.asarray(window.column(columns[0]).is_null()), -1, codes)
+    codes = np.where(np.asarray(_plain(window.column(columns[0])).is_null()), -1, codes)
     values, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     nulls = int(values.size > 0 and values[0] == -1)
     return Distinct(first[nulls:].astype(np.int64), inverse.reshape(-1).astype(np.int64) - nulls)
@@ -80,11 +80,14 @@ def combined_codes(window: pa.RecordBatch, columns: Sequence[str]) -> Index:
     return codes.reshape(-1).astype(np.int64)
 
 
+def _plain(column: pa.Array) -> pa.Array:
+    """A dictionary column's own codes may name a value twice, and null by a code or by none: its values decide."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
 def _codes(column: pa.Array) -> Index:
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()  # its own codes may name a value twice, and have none for null
     try:
-        encoded = pc.dictionary_encode(column, null_encoding="encode")
+        encoded = pc.dictionary_encode(_plain(column), null_encoding="encode")
     except pa.ArrowNotImplementedError:  # nested types
         seen: dict[str, int] = {}
         return np.array([seen.setdefault(repr(value), len(seen)) for value in column.to_pylist()], np.int64)
