@@ -18,33 +18,29 @@ _END: Final = object()
 def prefetched(function: Callable[[S], T], items: Iterable[S]) -> Iterator[Iterator[T]]:
     """``map(function, items)``, computed one item ahead in a thread.
 
-    An exception of the thread is raised where its item would have come. The thread is joined when the block is left:
+    The next item is read only when the last one was taken, so that two are held at most: one in use, one ahead. An
+    exception of the thread is raised where its item would have come. The thread is joined when the block is left:
     one that outlives its Spark task would read the next task's bytes (it reads from the worker's socket).
     """
-    ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(maxsize=1)
+    ready: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+    taken = threading.Semaphore(0)
     stop = threading.Event()
-
-    def put(value: Any, error: BaseException | None = None) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((value, error), timeout=0.05)
-                return True
-            except queue.Full:
-                continue
-        return False
 
     def work() -> None:
         try:
             for item in items:
-                if stop.is_set() or not put(function(item)):
+                ready.put((function(item), None))
+                taken.acquire()
+                if stop.is_set():
                     return
-            put(_END)
+            ready.put((_END, None))
         except BaseException as error:  # handed to the reader, which raises it
-            put(None, error)
+            ready.put((None, error))
 
     def results() -> Iterator[T]:
         while True:
             value, error = ready.get()
+            taken.release()
             if error is not None:
                 raise error
             if value is _END:
@@ -57,4 +53,5 @@ def prefetched(function: Callable[[S], T], items: Iterable[S]) -> Iterator[Itera
         yield results()
     finally:
         stop.set()
+        taken.release()
         thread.join()
