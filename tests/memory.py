@@ -1,4 +1,4 @@
-"""Scores a partition of distinct texts with a task that keeps nothing, and prints the bytes its process took at most."""
+"""Scores a partition of distinct texts with a task that keeps nothing, and prints the bytes it took at most."""
 
 from __future__ import annotations
 
