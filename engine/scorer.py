@@ -32,7 +32,7 @@ from engine.results import assemble
 from engine.schema import schema_of
 from engine.stats import Stats
 from engine.tasks.base import Encoded, Task
-from engine.tasks.params import parse_params
+from engine.tasks.params import parse_params, takes
 
 log = logging.getLogger(__name__)
 
@@ -175,5 +175,9 @@ class Scorer:
             given = {name: value for name, value in values.items() if value is not None}
             try:
                 yield rows, parse_params(self.task.name, {**self.request.params, **given})
-            except ParameterError as error:
-                yield rows, RowError("invalid_parameter", str(error))
+            except ParameterError:  # its message quotes the value, which is the row's
+                yield rows, RowError("invalid_parameter", self._invalid_parameter())
+
+    def _invalid_parameter(self) -> str:
+        columns = " and ".join(sorted(set(self.by_row.values())))
+        return f"expected a value of column {columns} that {self.task.name} takes: {takes(self.task.name)}"
