@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jobs.errors import RunError
@@ -47,21 +48,14 @@ def _start(name: str) -> SparkSession:
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # started by spark-submit, whose configuration counts
         options = _DELTA
     else:
+        os.environ.setdefault("LOG4J_CONFIGURATION_FILE", str(Path(__file__).with_name("log4j2.properties")))
         options = {**_LOCAL, **_DELTA, "spark.jars": ",".join(map(str, delta_jars()))}
         options["spark.master"] = os.environ.get("EMBERCAST_MASTER", options["spark.master"])
+        if options["spark.master"].startswith("local["):
+            os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # needs no name of this host
     for key, value in options.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        _quiet(spark)
-    return spark
-
-
-def _quiet(spark: SparkSession) -> None:
-    spark.sparkContext.setLogLevel("ERROR")
-    log4j = spark._jvm.org.apache.logging.log4j
-    stream = "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution"  # its errors come to the runner
-    log4j.core.config.Configurator.setLevel(stream, log4j.Level.OFF)
+    return builder.getOrCreate()
 
 
 def _check_delta(spark: SparkSession) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,7 +32,6 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def spark(cache_home: Path) -> Iterator[SparkSession]:
     from jobs.session import session
 
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     made = session("tests")
     yield made
     made.stop()
