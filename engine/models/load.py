@@ -88,8 +88,12 @@ def _assign(model: Any, manifest: Manifest, tensors: dict[str, Any]) -> None:
 
 
 def _pad_token(model: Any, tokenizer: Any) -> None:
-    # Decoders without a padding token refuse batches; padding is masked, so any token will do.
-    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if getattr(model.config, "pad_token_id", None) is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
+    """Gives model and tokenizer one padding token: the model looks for it to number positions and find the last token.
+
+    Padding is masked, so any token will do that ends no text: bos before eos where neither names one.
+    """
+    pad = getattr(model.config, "pad_token_id", None)
+    if pad is None or not 0 <= pad < len(tokenizer):
+        own = (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.unk_token_id)
+        pad = model.config.pad_token_id = next((token for token in own if token is not None), 0)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(pad)

@@ -49,6 +49,8 @@ class Task(ABC):
     auto_class: ClassVar[str]
     #: Ending of a checkpoint's architecture that has this task; empty where any will do.
     architecture: ClassVar[str] = ""
+    #: Modules whose output the task does not read: a checkpoint may lack their weights.
+    unused: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:

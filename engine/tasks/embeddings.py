@@ -46,6 +46,7 @@ class Embeddings(TextTask):
     name = "embeddings"
     Params = EmbeddingsParams
     auto_class = "AutoModel"
+    unused = ("pooler",)  # checkpoints of masked language models and of RoBERTa's classifiers have none
 
     def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
         """Pooled vectors, float32 [items, hidden]; pooled in float32 whatever the model's dtype."""

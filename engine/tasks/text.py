@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from engine.batching import Index
+from engine.errors import RowError
 from engine.models.load import LoadedModel
 from engine.tasks.base import Encoded, Task
 from engine.tasks.tokens import Tokens, collate, longest_input, tokenize
+
+_NO_TOKENS: Final = "the tokenizer makes no token of this text: leave out empty texts for this model"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class TextTask(Task):
         limit = longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length)
         tokens = tokenize(self.tokenizer, inputs, limit)
         rows = len(tokens.truncated)
-        return Encoded(rows, tokens.lengths, np.arange(rows, dtype=np.int64), Sequences(tokens, params))
+        # Tokenizers without special tokens make none of an empty text, and a sequence of padding alone has no answer.
+        empty = dict.fromkeys(np.flatnonzero(tokens.lengths == 0).tolist(), RowError("encode_failed", _NO_TOKENS))
+        return Encoded(rows, tokens.lengths, np.arange(rows, dtype=np.int64), Sequences(tokens, params), empty)
 
     def model_inputs(self, encoded: Encoded, items: Index) -> dict[str, Any]:
         """The padded tensors of a micro-batch, on the model's device."""

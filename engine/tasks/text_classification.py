@@ -87,7 +87,7 @@ def apply_function(logits: npt.NDArray[np.float32], function: str) -> npt.NDArra
     if function == "none":
         return logits
     if function == "sigmoid":
-        return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
+        return np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))).astype(np.float32)  # overflows nowhere
     exps = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(exps / exps.sum(axis=1, keepdims=True))
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ import pyarrow as pa
 
 from engine.batching import Index
 from engine.errors import RowError
+
+#: A tokenizer holds its truncation as state, and all scorers of a process share it: two at once would mix their limits.
+_TOKENIZING: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,13 @@ def tokenize(tokenizer: Any, inputs: Mapping[str, pa.Array], max_length: int | N
     """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` on the tokenizer's side.
 
     An empty pair is no pair, as for transformers called row by row (its own batches would add an empty segment).
+    Raises RowError(invalid_parameter) where ``max_length`` is below the special tokens: they would not be cut.
     """
+    least = tokenizer.num_special_tokens_to_add(pair="text_pair" in inputs)
+    if max_length is not None and max_length < least:
+        raise RowError(
+            "invalid_parameter", f"expected max_length of at least {least}, the special tokens; got {max_length}"
+        )
     texts = texts_of(inputs["text"])
     pairs = texts_of(inputs["text_pair"]) if "text_pair" in inputs else [None] * len(texts)
     sequences = [(text, pair) if pair else text for text, pair in zip(texts, pairs, strict=True)]
@@ -68,15 +78,16 @@ def _tokenize_fast(tokenizer: Any, sequences: Sequence[Any], max_length: int | N
     # The Rust tokenizer itself: 1.8 times as many rows/s as through tokenizer(…), which builds a BatchEncoding.
     from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
-    tokenizer.set_truncation_and_padding(
-        padding_strategy=PaddingStrategy.DO_NOT_PAD,
-        truncation_strategy=TruncationStrategy.LONGEST_FIRST if max_length else TruncationStrategy.DO_NOT_TRUNCATE,
-        max_length=max_length,
-        stride=0,
-        pad_to_multiple_of=None,
-        padding_side=None,
-    )
-    found = tokenizer.backend_tokenizer.encode_batch_fast(sequences)
+    with _TOKENIZING:
+        tokenizer.set_truncation_and_padding(
+            padding_strategy=PaddingStrategy.DO_NOT_PAD,
+            truncation_strategy=TruncationStrategy.LONGEST_FIRST if max_length else TruncationStrategy.DO_NOT_TRUNCATE,
+            max_length=max_length,
+            stride=0,
+            pad_to_multiple_of=None,
+            padding_side=None,
+        )
+        found = tokenizer.backend_tokenizer.encode_batch_fast(sequences)
     return [e.ids for e in found], [e.type_ids for e in found], [bool(e.overflowing) for e in found]
 
 
@@ -101,8 +112,10 @@ def collate(tokens: Tokens, items: Index, tokenizer: Any, device: str) -> dict[s
     starts, lengths = tokens.offsets[items], tokens.lengths[items]
     inside = np.arange(lengths.max(initial=0)) < lengths[:, None]
     at = np.where(inside, starts[:, None] + np.arange(inside.shape[1]), 0)
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    arrays = {"input_ids": np.where(inside, tokens.ids[at], pad), "attention_mask": inside.astype(np.int64)}
+    arrays = {
+        "input_ids": np.where(inside, tokens.ids[at], tokenizer.pad_token_id),
+        "attention_mask": inside.astype(np.int64),
+    }
     if "token_type_ids" in tokenizer.model_input_names:
         arrays["token_type_ids"] = np.where(inside, tokens.types[at], 0)
     return {name: torch.from_numpy(array).to(device, non_blocking=True) for name, array in arrays.items()}
