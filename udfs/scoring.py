@@ -132,7 +132,9 @@ def score(
     descriptor = model.descriptor(roles(model.task, input))
     check_columns(df.schema, descriptor.request, model.task)
     schema = _with_results(df.schema, model.task, output, stats)
-    return df.mapInArrow(_mapper(descriptor, stats), schema, profile=profile)
+    # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
+    by_position = df.toDF(*map(str, range(len(df.columns))))
+    return by_position.mapInArrow(_mapper(descriptor, df.columns, stats), schema, profile=profile)
 
 
 def roles(task: str, input: str | Mapping[str, str]) -> dict[str, str]:
@@ -148,10 +150,13 @@ def roles(task: str, input: str | Mapping[str, str]) -> dict[str, str]:
 
 
 def check_columns(schema: StructType, request: Request, task: str) -> None:
-    """Raises SchemaError where a column that the engine reads is missing, or an input is of the wrong type."""
+    """Raises SchemaError where a column that the engine reads is missing or there twice, or of the wrong type."""
     missing = [name for name in request.columns if name not in schema.names]
     if missing:
         raise SchemaError(f"expected columns {', '.join(missing)}; the table has {', '.join(schema.names)}")
+    again = [name for name in request.columns if schema.names.count(name) > 1]
+    if again:
+        raise SchemaError(f"expected one column {', '.join(again)}, the table has several: rename the others")
     for role, column in request.inputs.items():
         expected, found = ddl(schema_of(task).role(role).type), schema[column].dataType.simpleString().upper()
         if found != expected and not (expected == "STRING" and found.startswith(("VARCHAR", "CHAR"))):
@@ -170,14 +175,14 @@ def _with_results(schema: StructType, task: str, output: str, stats: str | None)
     return StructType([*schema.fields, *added])
 
 
-def _mapper(descriptor: Descriptor, stats: str | None) -> Callable[[Iterator[Any]], Iterator[Any]]:
+def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Callable[[Iterator[Any]], Iterator[Any]]:
     def score_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for scored in descriptor.score(batches):
+        named = (pa.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
+        for scored in descriptor.score(named):
             columns = [*scored.batch.columns, scored.result]
             if stats is not None:
                 columns.append(scored.stats.column(scored.batch.num_rows))
-            names = [str(i) for i in range(len(columns))]  # Spark reads by position; the user's names may repeat
-            yield pa.RecordBatch.from_arrays(columns, names=names)
+            yield pa.RecordBatch.from_arrays(columns, names=[str(i) for i in range(len(columns))])
 
     return score_partition
 

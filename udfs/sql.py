@@ -42,7 +42,9 @@ def udf(
     The columns are the task's inputs in the order of ``embercast tasks``, optional ones may be left out; the result is
     the task's struct. ``kind`` is "arrow" where Spark has Arrow UDFs (4.1 and later), else "pandas". A null input
     gives a null struct from an Arrow UDF and a struct of nulls from a pandas UDF, which can't return null:
-    ``error.code IS NULL`` means success with both. Other arguments as for ``udfs.score``. Runs on the driver.
+    ``error.code IS NULL`` means success with both. A text that is not UTF-8 is an error of its row with an Arrow UDF;
+    it fails the job with a pandas UDF, for which Spark decodes the column. Other arguments as for ``udfs.score``. Runs
+    on the driver.
 
     Raises ParameterError for a parameter from a column (take ``udfs.score``) and for an unknown or missing kind.
     """

@@ -1,0 +1,173 @@
+"""Column expressions and SQL functions: the same results as score, evaluated once a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from engine.errors import ParameterError
+from engine.options import Column, Compute
+from engine.scorer import Scored
+from tests import tiny
+from tests.spark import plain
+from udfs import register, score, udf
+from udfs.scoring import PreparedModel, prepare
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+pytestmark = pytest.mark.spark
+
+ROWS = [
+    (0, "a good day", "now"),
+    (1, None, "now"),
+    (2, "", ""),
+    (3, "they were not there", None),
+    (4, "a good day", "now"),
+    (5, "😀 שלום", "said the people"),
+    (6, "so many people " * 40, "now"),
+]
+Door = Callable[["SparkSession", "DataFrame", PreparedModel, Sequence[str]], "DataFrame"]
+
+
+def by_arrow(spark: SparkSession, df: DataFrame, model: PreparedModel, inputs: Sequence[str]) -> DataFrame:
+    return df.select("id", udf(spark, model, kind="arrow")(*inputs).alias("s"))
+
+
+def by_pandas(spark: SparkSession, df: DataFrame, model: PreparedModel, inputs: Sequence[str]) -> DataFrame:
+    return df.select("id", udf(spark, model, kind="pandas")(*inputs).alias("s"))
+
+
+def by_sql(spark: SparkSession, df: DataFrame, model: PreparedModel, inputs: Sequence[str]) -> DataFrame:
+    register(spark, "says", model)
+    df.createOrReplaceTempView("rows")
+    return spark.sql(f"SELECT id, says({', '.join(inputs)}) AS s FROM rows")
+
+
+def by_sql_with_pandas(spark: SparkSession, df: DataFrame, model: PreparedModel, inputs: Sequence[str]) -> DataFrame:
+    register(spark, "says_pandas", model, kind="pandas")
+    df.createOrReplaceTempView("rows")
+    return spark.sql(f"SELECT id, says_pandas({', '.join(inputs)}) AS s FROM rows")
+
+
+@pytest.fixture(scope="module")
+def df(spark: SparkSession) -> DataFrame:
+    return spark.createDataFrame(ROWS, "id INT, body STRING, title STRING").coalesce(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier that finds both labels among ``ROWS``."""
+    labels = {0: "negative", 1: "positive"}
+    made = tmp_path_factory.mktemp("classifier")
+    return tiny.save(made, seed=1, id2label=labels, label2id={v: k for k, v in labels.items()})
+
+
+@pytest.fixture(scope="module", params=["text-classification", "embeddings"])
+def model(request: pytest.FixtureRequest, spark: SparkSession, folder: Path) -> PreparedModel:
+    return prepare(spark, str(folder), task=request.param, compute=Compute(dtype="float32"))
+
+
+@pytest.fixture(scope="module")
+def classifier(spark: SparkSession, folder: Path) -> PreparedModel:
+    return prepare(spark, str(folder), compute=Compute(dtype="float32"))
+
+
+def structs(scored: DataFrame) -> list[dict[str, Any] | None]:
+    rows = sorted(scored.collect(), key=lambda row: row["id"])
+    assert [row["id"] for row in rows] == [row[0] for row in ROWS]
+    return [row["s"] and row["s"].asDict(recursive=True) for row in rows]
+
+
+@pytest.mark.parametrize("door", [by_arrow, by_pandas, by_sql, by_sql_with_pandas])
+def test_every_door_gives_what_score_gives(
+    spark: SparkSession, df: DataFrame, model: PreparedModel, door: Door
+) -> None:
+    expected = structs(score(df, model=model, input="body", output="s"))
+    found = structs(door(spark, df, model, ["body"]))
+    if "pandas" in door.__name__:  # which can't return a null struct
+        assert found.pop(1) == dict.fromkeys(expected[0] or {})
+        assert expected.pop(1) is None
+    assert found == expected
+
+
+@pytest.mark.parametrize("door", [by_arrow, by_pandas, by_sql])
+def test_pairs_through_every_door(spark: SparkSession, df: DataFrame, classifier: PreparedModel, door: Door) -> None:
+    pairs = {"text": "body", "text_pair": "title"}
+    expected = structs(score(df, model=classifier, input=pairs, output="s"))
+    found = structs(door(spark, df, classifier, ["body", "title"]))
+    assert [row for i, row in enumerate(found) if i != 1] == [row for i, row in enumerate(expected) if i != 1]
+    assert found[0] != structs(door(spark, df, classifier, ["body"]))[0]
+
+
+def test_a_udf_equals_plain_transformers(spark: SparkSession, df: DataFrame, folder: Path) -> None:
+    found = structs(df.select("id", udf(spark, str(folder), dtype="float32")("body").alias("s")))
+    for (_, body, _), row in zip(ROWS, found, strict=True):
+        if body is not None:
+            assert row is not None
+            scores = {one["label"]: one["score"] for one in row["scores"]}
+            assert scores == pytest.approx(plain.scores(folder, body), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas"])
+def test_no_error_code_means_success_with_both_kinds(
+    spark: SparkSession, df: DataFrame, classifier: PreparedModel, kind: str
+) -> None:
+    register(spark, "either", classifier, kind=kind)
+    df.createOrReplaceTempView("rows")
+    found = spark.sql("SELECT s.error.code FROM (SELECT either(body) s FROM rows)").collect()
+    assert [row["code"] for row in found] == [None] * len(ROWS)
+
+
+def test_bytes_that_are_no_text_cost_their_row_in_an_arrow_udf(
+    spark: SparkSession, df: DataFrame, classifier: PreparedModel
+) -> None:
+    broken = df.selectExpr("id", "IF(id = 3, CAST(X'C328' AS STRING), body) body")
+    found = structs(broken.select("id", udf(spark, classifier, kind="arrow")("body").alias("s")))
+    assert [row["error"]["code"] if row and row["error"] else None for row in found] == [
+        *(None, None, None, "invalid_text", None, None, None)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas"])
+def test_a_subquery_with_a_condition_scores_each_row_once(
+    spark: SparkSession, df: DataFrame, classifier: PreparedModel, tmp_path: Path, kind: str
+) -> None:
+    seen = tmp_path / "seen"
+
+    def count(windows: Iterator[Scored]) -> Iterator[Scored]:
+        for window in windows:
+            with seen.open("a") as file:
+                file.write("x" * window.batch.num_rows)
+            yield window
+
+    register(spark, "counted", plain.watched(classifier, count), kind=kind)
+    df.createOrReplaceTempView("rows")
+    query = "SELECT id, x.label, x.score FROM (SELECT id, counted(body) x FROM rows) WHERE x.label = 'positive'"
+    found = spark.sql(query)
+    plan = found._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("ArrowEvalPython [") == 1
+    everything = structs(by_arrow(spark, df, classifier, ["body"]))
+    expected = [row["score"] for row in everything if row and row["label"] == "positive"]
+    assert [row["score"] for row in found.collect()] == expected
+    assert 0 < len(expected) < len(ROWS) - 1
+    assert seen.stat().st_size == len(ROWS)
+
+
+def test_what_a_udf_cant_take_is_refused(spark: SparkSession, folder: Path) -> None:
+    with pytest.raises(ParameterError, match=r"top_k come from a column: use udfs\.score"):
+        udf(spark, str(folder), params={"top_k": Column("k")})
+    with pytest.raises(ParameterError, match="expected kind to be arrow or pandas, got 'scalar'"):
+        udf(spark, str(folder), kind="scalar")  # type: ignore[arg-type]
+
+
+def test_more_columns_than_the_task_has_inputs_are_refused(
+    spark: SparkSession, df: DataFrame, classifier: PreparedModel
+) -> None:
+    from pyspark.errors import PythonException
+
+    with pytest.raises(PythonException, match="expected at most 2 columns, got 3"):
+        df.select(udf(spark, classifier)("body", "title", "body")).collect()
