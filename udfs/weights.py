@@ -52,6 +52,8 @@ class SharedWeights:
         return cache.ensure(self.digest, self._copy, root=self.root)
 
     def _copy(self, into: Path) -> None:
+        if not self.path.is_dir():
+            raise ModelError(f"expected the weights in {self.path}, this host does not see them: mount the folder here")
         shutil.copytree(self.path, into, dirs_exist_ok=True)
 
 
@@ -89,7 +91,7 @@ def ship(spark: SparkSession, bundle: Bundle, *, weights_path: str | None = None
 
     In local mode the workers share the driver's disk, so nothing is sent; ``root`` (a cache folder for the executors)
     asks for the broadcast there too. ``weights_path`` names a folder all hosts see, which is used instead of the
-    broadcast. Raises ModelError on Spark Connect without one.
+    broadcast. Raises ModelError on Spark Connect without one, and where there is no such folder.
     """
     if weights_path is not None:
         return _share(bundle, Path(weights_path), root)
@@ -113,11 +115,9 @@ def broadcast(context: Any, bundle: Bundle, *, root: Path | None = None) -> Broa
 
 
 def _share(bundle: Bundle, shared: Path, root: Path | None) -> SharedWeights:
-    path = shared / bundle.digest
-    if not path.exists():
-        unfinished = cache.scratch(shared)
-        shutil.copytree(bundle.path, unfinished, dirs_exist_ok=True)
-        unfinished.rename(path)
+    if not shared.is_dir():  # an unmounted share must not become a folder of this host alone
+        raise ModelError(f"expected a folder at weights_path {shared}, there is none: make or mount it on every host")
+    path = cache.ensure(bundle.digest, SharedWeights(bundle.path, bundle.digest)._copy, root=shared)
     return SharedWeights(path, bundle.digest, root)
 
 
