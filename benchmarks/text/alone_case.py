@@ -125,9 +125,13 @@ def _models(folder: Path) -> dict[str, Path]:
     return {**found, "bert-base": models.save_random(folder / "bert-base")}
 
 
+def _teams(device: str, cores: int) -> dict[str, int]:
+    """How the cores are shared out: name → processes."""
+    return {"threads": 1, **({"processes": cores} if device == "cpu" and cores > 1 else {})}
+
+
 def _specs(model: Path, path: Path, rows: int, device: str, dtype: str) -> dict[str, Spec]:
     cores = detect().cores
-    teams = {"threads": 1, **({"processes": cores} if device == "cpu" and cores > 1 else {})}
     return {
         f"{way}-{team}": Spec(
             way=way,
@@ -141,14 +145,15 @@ def _specs(model: Path, path: Path, rows: int, device: str, dtype: str) -> dict[
             cores=cores,
             processes=processes,
         )
-        for team, processes in teams.items()
+        for team, processes in _teams(device, cores).items()
         for way in ("engine-alone", "reference")
     }
 
 
 def _measured(results: dict[str, dict[str, Any]], model: Path, lengths: list[int], peak: float) -> dict[str, Any]:
     labels = {name: result.pop("labels") for name, result in results.items()}
-    for name, share in agreement(labels, "reference-threads").items():
+    reference = next(name for name in labels if name.startswith("reference"))
+    for name, share in agreement(labels, reference).items():
         results[name]["labels_as_reference"] = share
     work = flops(json.loads((model / "config.json").read_text(encoding="utf-8")), lengths)
     for result in results.values():

@@ -37,13 +37,24 @@ def ratios(rates: Mapping[str, float]) -> dict[str, float]:
     }
 
 
+def all_ratios(ways: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Ratios by the clock, and under ``per_core`` by processor time, which other work on the machine hardly changes."""
+    found: dict[str, Any] = ratios({name: way["rows_per_s"] for name, way in ways.items()})
+    net = ratios(without_fixed(ways))
+    if "engine_to_stock" in net:
+        found["engine_to_stock_without_fixed"] = net["engine_to_stock"]
+    return {**found, "per_core": ratios({name: way["rows_per_core_s"] for name, way in ways.items()})}
+
+
 def without_fixed(ways: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Rows per second of the median pass, less the seconds that a pass over a few rows takes (``fixed_s``).
 
     Stock ``spark_udf`` loads its model again in every pass where the master is local, but not on a cluster: this takes
-    that from its time, and the engine's own fixed seconds from the engine's.
+    that from its time, and the engine's own fixed seconds from the engine's. Ways whose pass took no longer than that
+    are left out.
     """
-    return {name: way["rows"] / (way["rows"] / way["rows_per_s"] - way["fixed_s"]) for name, way in ways.items()}
+    seconds = {name: way["rows"] / way["rows_per_s"] - way["fixed_s"] for name, way in ways.items()}
+    return {name: ways[name]["rows"] / left for name, left in seconds.items() if left > 0}
 
 
 def agreement(labels: Mapping[str, Mapping[Any, str]], of: str) -> dict[str, float]:

@@ -37,19 +37,22 @@ def _show(console: Any, title: str, measured: Mapping[str, Any]) -> None:
     ways = measured["ways"]
     table = Table(title=title)
     table.add_column("way", no_wrap=True)
-    for name in ("texts", "rows/s", "spread", "x stock", "cold s", "first row s", "labels as stock"):
+    for name in ("texts", "rows/s", "spread", "a core", "x stock", "cold s", "first row s", "labels as stock"):
         table.add_column(name, justify="right")
     stock = ways.get("stock", {}).get("rows_per_s")
     for name, way in ways.items():
         slowest, fastest = way["spread"]
         cells = [f"{way['rows']:,}", f"{way['rows_per_s']:.1f}", f"{slowest:.0f} to {fastest:.0f}"]
+        cells.append(_cell(way.get("rows_per_core_s"), ".0f"))
         cells.append(_cell(stock and way["rows_per_s"] / stock, ".2f"))
         cells += [_cell(way.get("cold_s"), ".1f"), _cell(way.get("first_row_s"), ".1f")]
         table.add_row(name, *cells, _cell(way.get("labels_as_stock"), ".1%"))
     console.print(table)
     for name, words in _RATIOS.items():
         if name in measured["ratios"]:
-            console.print(f"  {measured['ratios'][name]:5.2f}  {words}")
+            core = measured["ratios"]["per_core"].get(name)
+            beside = "" if core is None else f"; by processor time {core:.2f}"
+            console.print(f"  {measured['ratios'][name]:5.2f}  {words}{beside}")
 
 
 def show_alone(report: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmarks.machine import machine, versions
 from benchmarks.text import models
-from benchmarks.text.ratios import REFERENCES, agreement, ratios, without_fixed
+from benchmarks.text.ratios import REFERENCES, agreement, all_ratios
 from benchmarks.text.spec import Spec
 from benchmarks.text.texts import rows_at, texts, tokens_of, with_repeats
 from benchmarks.text.turns import take_turns
@@ -112,8 +112,4 @@ def _measure(
         results[name]["labels_as_stock"] = share
     for result in results.values():
         result["mean_tokens"] = mean(map(tokens_of, found[: result["rows"]]))
-    found_ratios = ratios({name: result["rows_per_s"] for name, result in results.items()})
-    net = ratios(without_fixed(results))
-    if "engine_to_stock" in net:
-        found_ratios["engine_to_stock_without_fixed"] = net["engine_to_stock"]
-    return {"ways": results, "ratios": found_ratios}
+    return {"ways": results, "ratios": all_ratios(results)}

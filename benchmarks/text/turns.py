@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.processor import TICK_S
 from benchmarks.text.spec import Spec
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -32,8 +33,7 @@ def take_turns(
     """
     processes: dict[str, Process] = {}
     told: dict[str, dict[str, Any]] = {}
-    seconds: dict[str, list[float]] = {name: [] for name in specs}
-    fixed: dict[str, list[float]] = {name: [] for name in specs}
+    passes: dict[str, list[dict[str, float]]] = {name: [] for name in specs}
     try:
         for name, spec in specs.items():
             tell(f"{name}: starts")
@@ -42,22 +42,31 @@ def take_turns(
         for _ in range(runs):
             for name, process in processes.items():
                 passed = process.ask("pass")
-                seconds[name].append(passed["s"])
-                fixed[name].append(passed["fixed_s"])
+                passes[name].append(passed)
                 tell(f"{name}: {specs[name].rows} rows in {passed['s']:.1f} s, {specs[name].rows / passed['s']:.0f}/s")
         for name, process in processes.items():
-            told[name] |= process.ask("facts") | {"fixed_s": min(fixed[name])}
+            told[name] |= process.ask("facts")
     finally:
         for process in processes.values():
             process.end()
-    return {name: result(spec.rows, seconds[name], told[name]) for name, spec in specs.items()}
+    return {name: result(spec.rows, passes[name], told[name]) for name, spec in specs.items()}
 
 
-def result(rows: int, seconds: list[float], told: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows per second of timed passes: the median, and the slowest and fastest, beside what else was told."""
-    rates = [rows / s for s in seconds]
-    figures = {"rows": rows, "rows_per_s": median(rates), "spread": [min(rates), max(rates)], "runs_s": seconds}
-    return {**figures, **told}
+def result(rows: int, passes: Sequence[Mapping[str, float]], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Rows per second of timed passes, median, slowest and fastest, and what else was told.
+
+    A pass has seconds by the clock (``s``), of the processor (``core_s``) and of a pass over few rows (``fixed_s``).
+    """
+    rates = [rows / one["s"] for one in passes]
+    return {
+        "rows": rows,
+        "rows_per_s": median(rates),
+        "spread": [min(rates), max(rates)],
+        "rows_per_core_s": median(rows / max(one["core_s"], TICK_S) for one in passes),
+        "runs_s": [one["s"] for one in passes],
+        "fixed_s": min(one["fixed_s"] for one in passes),
+        **told,
+    }
 
 
 class Process:
@@ -73,16 +82,17 @@ class Process:
             "HF_HUB_OFFLINE": "1",
             "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
         }
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.text.worker", spec.to_json()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("w"),
-            text=True,
-            bufsize=1,
-            env=environment,
-            cwd=folder,
-        )
+        with self.log.open("w") as errors:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.text.worker", spec.to_json()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                bufsize=1,
+                env=environment,
+                cwd=folder,
+            )
 
     def ask(self, word: str) -> Any:
         assert self.child.stdin is not None

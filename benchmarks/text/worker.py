@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+from benchmarks.processor import core_seconds
 from benchmarks.text.spec import Spec
 
 
@@ -26,14 +27,18 @@ def main() -> None:
             _say(channel, way.facts())
             continue
         way.ready()
-        _say(channel, {"fixed_s": _seconds(way.ready), "s": _seconds(way.run)})
+        fixed_s, _ = _spent(way.ready)
+        seconds, core_s = _spent(way.run)
+        _say(channel, {"fixed_s": fixed_s, "s": seconds, "core_s": core_s})
     way.close()
 
 
-def _seconds(work: Callable[[], None]) -> float:
+def _spent(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds by the clock, and of the processor in this process and those it started."""
+    before = core_seconds(os.getpid())
     start = time.perf_counter()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, core_seconds(os.getpid()) - before
 
 
 def _make(spec: Spec) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.text.ratios import agreement, ratios, without_fixed
+from benchmarks.text.ratios import agreement, all_ratios, ratios, without_fixed
 from benchmarks.text.report import finish, rounded, show
 from benchmarks.text.turns import result
 
@@ -44,12 +44,15 @@ def test_ways_that_were_not_measured_have_no_ratio() -> None:
 
 
 def test_a_result_is_the_median_with_its_spread() -> None:
-    found = result(100, [2.0, 1.0, 4.0], {"cold_s": 9.0})
+    passes = [{"s": s, "core_s": 2 * s, "fixed_s": s / 10} for s in (2.0, 1.0, 4.0)]
+    found = result(100, passes, {"cold_s": 9.0})
     assert found == {
         "rows": 100,
         "rows_per_s": 50.0,
         "spread": [25.0, 100.0],
+        "rows_per_core_s": 25.0,
         "runs_s": [2.0, 1.0, 4.0],
+        "fixed_s": 0.1,
         "cold_s": 9.0,
     }
 
@@ -60,6 +63,7 @@ def test_fixed_seconds_are_taken_from_the_pass() -> None:
         "engine": {"rows": 9, "rows_per_s": 3, "fixed_s": 0},
     }
     assert without_fixed(ways) == {"stock": 25.0, "engine": 3.0}
+    assert without_fixed({"short": {"rows": 10, "rows_per_s": 5.0, "fixed_s": 2.0}}) == {}
 
 
 def test_agreement_counts_rows_that_both_scored() -> None:
@@ -68,9 +72,17 @@ def test_agreement_counts_rows_that_both_scored() -> None:
 
 
 def report() -> dict[str, object]:
-    way = {"rows": 1000, "rows_per_s": 123.456, "spread": [120.0, 125.0], "cold_s": 9.87654, "first_row_s": 5.0}
+    way = {
+        "rows": 1000,
+        "rows_per_s": 123.456,
+        "spread": [120.0, 125.0],
+        "rows_per_core_s": 60.0,
+        "fixed_s": 1.0,
+        "cold_s": 9.87654,
+        "first_row_s": 5.0,
+    }
     ways = {"engine": way, "stock": {**way, "rows_per_s": 61.728}}
-    measured = {"ways": ways, "ratios": ratios({name: one["rows_per_s"] for name, one in ways.items()})}
+    measured = {"ways": ways, "ratios": all_ratios(ways)}
     machine = {"cpu": "a processor", "cores": 2, "bf16_flag": None}
     return {"machine": machine, "lengths": {"27": measured}, "repeated": {"length": 27, **measured}}
 
@@ -84,7 +96,7 @@ def test_the_last_line_and_the_saved_file_are_the_same_json(tmp_path: Path, caps
     assert last == json.loads(saved.read_text(encoding="utf-8"))
     assert last["lengths"]["27"]["ways"]["engine"]["rows_per_s"] == 123.5
     assert last["lengths"]["27"]["ratios"]["engine_to_stock"] == 2.0
-    assert any("2.00  engine / stock spark_udf" in line for line in lines)
+    assert any("2.00  engine / stock spark_udf; by processor time 1.00" in line for line in lines)
     assert any("engine" in line and "123.5" in line and "120 to 125" in line for line in lines)
 
 
