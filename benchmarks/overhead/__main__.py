@@ -55,7 +55,8 @@ def short_texts(rows: int) -> list[pa.RecordBatch]:
     numbers = np.char.zfill(np.arange(rows).astype(str), 12)
     tails = np.array(["x" * n for n in range(32)])[np.random.default_rng(0).integers(0, 32, rows)]
     table = pa.table({"text": pa.array(np.char.add(numbers, tails), pa.string())})
-    return table.combine_chunks().to_batches(max_chunksize=10_000)
+    batches: list[pa.RecordBatch] = table.combine_chunks().to_batches(max_chunksize=10_000)
+    return batches
 
 
 def one_pass(batches: list[pa.RecordBatch], batch_tokens: int) -> dict[str, Any]:

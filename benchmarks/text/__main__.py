@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.text.ratios import REFERENCES, RIVALS
 from benchmarks.text.report import finish, show, show_alone
@@ -26,29 +27,27 @@ def main(arguments: list[str] | None = None) -> None:
     def tell(line: str) -> None:
         print(f"{time.perf_counter() - start:6.0f} s  {line}", file=sys.stderr, flush=True)
 
-    if asked.engine_only:
-        from benchmarks.text import alone_case
-
-        settings = alone_case.Settings(
-            texts=asked.texts, lengths=asked.lengths, runs=asked.runs, dtype=asked.dtype, device=asked.device
-        )
-        report = alone_case.run(settings, tell)
-        show_alone(report)
-    else:
-        from benchmarks.text import spark_case
-
-        settings = spark_case.Settings(
-            texts=asked.texts,
-            rival_texts=asked.rival_texts,
-            lengths=asked.lengths,
-            runs=asked.runs,
-            only=asked.only,
-            dtype=asked.dtype,
-        )
-        report = spark_case.run(settings, tell)
-        show(report)
+    report = _engine_only(asked, tell) if asked.engine_only else _in_spark(asked, tell)
     report["took_s"] = time.perf_counter() - start
     finish(report, asked.save)
+
+
+def _engine_only(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+    from benchmarks.text.alone_case import Settings, run
+
+    given = {name: getattr(asked, name) for name in ("texts", "lengths", "runs", "dtype", "device")}
+    report = run(Settings(**given), tell)
+    show_alone(report)
+    return report
+
+
+def _in_spark(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+    from benchmarks.text.spark_case import Settings, run
+
+    given = {name: getattr(asked, name) for name in ("texts", "rival_texts", "lengths", "runs", "only", "dtype")}
+    report = run(Settings(**given), tell)
+    show(report)
+    return report
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,7 +20,7 @@ from benchmarks.text.turns import take_turns
 from engine.device import detect
 
 #: Measured by turns within a group, one group after another: those that are compared closely are neighbours.
-GROUPS: Final = (
+GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     ("engine", *REFERENCES, "stock", "engine-float32"),
     ("stock-batch32",),
     ("pipeline-udf",),
@@ -50,7 +50,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> dict[str, Any]:
         folder = Path(name)
         tell("set-up: the model is made and logged")
         made = _set_up(folder, settings)
-        report = {
+        report: dict[str, Any] = {
             "benchmark": "text",
             "machine": on,
             "versions": versions(),
