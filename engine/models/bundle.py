@@ -56,12 +56,9 @@ def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundl
         found = home / "bundles" / known.read_text(encoding="utf-8")
         if cache.is_whole(found):
             return Bundle(found, Manifest.read(found))
-    scratch = cache.scratch(home)
-    try:
-        manifest = _write(ref, dtype, scratch)
-        path = cache.ensure(manifest.digest, lambda into: _move(scratch, into), root=home)
-    finally:
-        shutil.rmtree(scratch)
+    with cache.workspace(home) as made:
+        manifest = _write(ref, dtype, made)
+        path = cache.ensure(manifest.digest, lambda into: _move(made, into), root=home)
     known.parent.mkdir(mode=0o700, exist_ok=True)
     cache.write_atomically(known, manifest.digest)
     return Bundle(path, manifest)

@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from engine.errors import DamagedBundleError
@@ -111,6 +111,37 @@ def locked(path: Path) -> Iterator[None]:
 def scratch(root: Path) -> Path:
     """A new empty folder on the cache's own disk, for the caller to fill and remove."""
     return Path(tempfile.mkdtemp(dir=root, prefix=".making-"))
+
+
+@contextmanager
+def workspace(root: Path) -> Iterator[Path]:
+    """A ``scratch`` folder that is removed at the end; those of processes that died are removed first."""
+    with locked(root / ".making.lock"):
+        for lock in root.glob(".making-*.lock"):
+            _remove_abandoned(lock)
+        folder = scratch(root)
+        own = ExitStack()
+        own.enter_context(locked(_lock_of(folder)))
+    with own:
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+            _lock_of(folder).unlink()
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _remove_abandoned(lock: Path) -> None:
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return  # its process lives
+        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        lock.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
