@@ -171,12 +171,15 @@ class Scorer:
         codes = combined_codes(window, list(self.by_row.values()))[first]
         for code in np.unique(codes):
             rows = everything[codes == code]
-            values = {name: window.column(column)[int(first[rows[0]])].as_py() for name, column in self.by_row.items()}
+            yield rows, self._params_of(window, int(first[rows[0]]))
+
+    def _params_of(self, window: pa.RecordBatch, row: int) -> Any:
+        try:
+            values = {name: window.column(column)[row].as_py() for name, column in self.by_row.items()}
             given = {name: value for name, value in values.items() if value is not None}
-            try:
-                yield rows, parse_params(self.task.name, {**self.request.params, **given})
-            except ParameterError:  # its message quotes the value, which is the row's
-                yield rows, RowError("invalid_parameter", self._invalid_parameter())
+            return parse_params(self.task.name, {**self.request.params, **given})
+        except (ParameterError, UnicodeDecodeError):  # their messages quote the value, which is the row's
+            return RowError("invalid_parameter", self._invalid_parameter())
 
     def _invalid_parameter(self) -> str:
         columns = " and ".join(sorted(set(self.by_row.values())))

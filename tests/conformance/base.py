@@ -49,11 +49,16 @@ class TaskConformance(ABC):
         cls.save(folder)
         return folder
 
-    @pytest.fixture
-    def expected(self, folder: Path) -> list[Any]:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def expected(cls, folder: Path) -> list[Any]:
         """The answers to the samples, each scored alone."""
-        made = self.scorer(folder)
-        return [row for i in range(self.count) for row in structs(score(made, self.table.slice(i, 1)))]
+        made, whole = cls.scorer(folder), table(cls.task, cls.columns)
+        return [row for i in range(whole.num_rows) for row in structs(score(made, whole.slice(i, 1)))]
+
+    @classmethod
+    def scorer(cls, folder: Path, **options: Any) -> Scorer:
+        return scoring.scorer(folder, task=cls.task, inputs=tuple(cls.columns), **options)
 
     @property
     def main(self) -> str:
@@ -66,9 +71,6 @@ class TaskConformance(ABC):
     @property
     def table(self) -> pa.Table:
         return table(self.task, self.columns)
-
-    def scorer(self, folder: Path, **options: Any) -> Scorer:
-        return scoring.scorer(folder, task=self.task, inputs=tuple(self.columns), **options)
 
     def test_the_samples_hold_what_the_contract_is_about(self) -> None:
         values = self.columns[self.main]

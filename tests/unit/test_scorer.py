@@ -160,6 +160,12 @@ def test_a_bad_parameter_is_not_told_by_its_value() -> None:
     assert "words" not in row["error"]["message"]
 
 
+def test_a_parameter_that_is_not_utf_8_costs_its_row() -> None:
+    column = pa.array([b"none", b"caf\xe9", None], pa.binary()).view(pa.string())
+    found = rows(score(fake({"function_to_apply": Column("f")}), ["aaa", "bbb", "ccc"], f=column))
+    assert codes(found) == [None, "invalid_parameter", None]
+
+
 def test_a_bad_fixed_parameter_is_refused_before_any_row() -> None:
     with pytest.raises(ParameterError, match="no parameter 'topk'; it takes top_k"):
         fake({"topk": 1})
