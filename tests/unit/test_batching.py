@@ -53,11 +53,20 @@ def test_a_row_larger_than_the_window_stands_alone() -> None:
     assert [len(one) for one in windows([batch("x" * 1000, "y" * 1000)], rows=100, nbytes=10)] == [1, 1]
 
 
+def test_a_window_exceeds_its_bytes_by_one_input_batch_at_most() -> None:
+    """A batch's rows are judged by their mean, so that long ones among short ones are underrated."""
+    sizes = ([1, 500], [900, 1, 1], [1], [300] * 4)
+    batches = [batch(*("x" * size for size in part)) for part in sizes]
+    largest = max(one.nbytes for one in batches)
+    assert all(one.nbytes <= 600 + largest for one in windows(batches, rows=100, nbytes=600))
+
+
 @pytest.mark.parametrize("batches", [[], [batch()], [batch(), batch()]])
 def test_nothing_makes_no_window(batches: list[pa.RecordBatch]) -> None:
     assert list(windows(batches, rows=2, nbytes=10)) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text("ab", max_size=5), max_size=7), max_size=6), st.integers(1, 9), st.integers(1, 200))
 def test_windows_keep_every_row(parts: list[list[str]], rows: int, nbytes: int) -> None:
     cut = list(windows([batch(*part) for part in parts], rows=rows, nbytes=nbytes))
@@ -134,7 +143,7 @@ lengths_of = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 
 
 @given(lengths_of, st.integers(1, 120), st.integers(0, 60))
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_micro_batches_hold_every_item_once_within_the_budget(lengths: list[int], budget: int, overhead: int) -> None:
     made = [one.tolist() for one in micro_batches(np.array(lengths), budget, overhead=overhead)]
     assert sorted(flat(made)) == list(range(len(lengths)))
@@ -145,10 +154,30 @@ def test_micro_batches_hold_every_item_once_within_the_budget(lengths: list[int]
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12, unique=True), st.integers(1, 120), st.integers(0, 60))
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_micro_batches_of_distinct_lengths_cost_the_least(lengths: list[int], budget: int, overhead: int) -> None:
     made = [[lengths[i] for i in one] for one in micro_batches(np.array(lengths), budget, overhead=overhead)]
     assert cost(made, overhead) <= best_cost(lengths, budget, overhead)
+
+
+@given(st.lists(st.integers(1, 6), max_size=24), st.integers(1, 60), st.integers(0, 50))
+@settings(deadline=None, max_examples=200)
+def test_micro_batches_of_equal_lengths_cost_no_more_than_any_cut_between_lengths(
+    lengths: list[int], budget: int, overhead: int
+) -> None:
+    sizes = sorted(set(lengths), reverse=True)
+
+    @lru_cache
+    def best(start: int) -> int:
+        ends = range(start + 1, len(sizes) + 1)
+        return min((padded(sizes[start:end]) + best(end) for end in ends), default=0)
+
+    def padded(some: list[int]) -> int:
+        items = sum(lengths.count(size) for size in some)
+        return items * some[0] + overhead * -(-items // max(1, budget // some[0]))
+
+    made = [[lengths[i] for i in one] for one in micro_batches(np.array(lengths, int), budget, overhead=overhead)]
+    assert cost(made, overhead) <= best(0)
 
 
 def test_a_hand_worked_cut() -> None:

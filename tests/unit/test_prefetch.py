@@ -25,21 +25,26 @@ def test_no_items_give_no_results() -> None:
         assert list(found) == []
 
 
-def test_the_next_item_is_made_while_this_one_is_used() -> None:
-    made: list[int] = []
-    second = threading.Event()
+def test_the_next_item_is_made_while_this_one_is_used_and_none_after_it() -> None:
+    read: list[int] = []
+    made = {item: threading.Event() for item in range(3)}
+
+    def source() -> Iterator[int]:
+        for item in made:
+            read.append(item)
+            yield item
 
     def make(item: int) -> int:
-        made.append(item)
-        if item == 1:
-            second.set()
+        made[item].set()
         return item
 
-    with prefetched(make, range(100)) as found:
-        assert next(found) == 0
-        assert second.wait(30)  # nobody has asked for it yet
-        next(found)
-    assert len(made) <= 5  # one in use, one waiting, one in the making: not all hundred
+    with prefetched(make, source()) as found:
+        for item in (0, 1):
+            assert next(found) == item
+            assert made[item + 1].wait(30)  # nobody has asked for it yet
+            if item == 0:
+                assert not made[2].wait(0.2)  # its turn comes when item 1 is taken
+                assert read == [0, 1]
 
 
 def test_an_error_of_the_function_comes_where_its_item_would_have() -> None:

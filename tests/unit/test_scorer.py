@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.batching import Index
 from engine.errors import ParameterError
 from engine.options import Column, Compute, Request
 from engine.schema import schema_of
 from engine.scorer import Scored, Scorer
+from engine.tasks.base import Encoded
 from tests.fakes import FakeTask
 
 OUTPUT = schema_of("text-classification").output
@@ -231,3 +234,27 @@ def test_a_reader_that_stops_early_leaves_no_thread() -> None:
     next(scored)
     scored.close()
     assert [thread for thread in threading.enumerate() if thread.name == "embercast-encode"] == []
+
+
+class Meeting(FakeTask):
+    """Computes a window only once the next one is encoded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_encoded = threading.Event()
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        encoded = super().encode(inputs, params)
+        if encoded.data == ["second"]:
+            self.next_encoded.set()
+        return encoded
+
+    def forward(self, encoded: Encoded, items: Index) -> np.ndarray:
+        assert self.next_encoded.wait(30)
+        return super().forward(encoded, items)
+
+
+def test_the_next_window_is_encoded_while_this_one_is_computed() -> None:
+    request = Request(inputs={"text": "text"})
+    made = Scorer(Meeting(), request, batch_tokens=1000, compute=Compute(window_rows=1))
+    assert rows(score(made, ["first", "second"])) == [expected("first"), expected("second")]
