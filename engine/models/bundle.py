@@ -92,6 +92,7 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
 def _load(ref: ModelRef, dtype: str) -> Any:
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     auto = getattr(transformers, task_class(ref.task).auto_class)
     transformers.utils.logging.disable_progress_bar()
@@ -104,7 +105,7 @@ def _load(ref: ModelRef, dtype: str) -> Any:
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}"
         ) from error
