@@ -14,19 +14,24 @@ class Agreement:
     """How far two scorings agree on rows that both scored.
 
     Args:
-        rows: compared; agree: of these, rows whose labels (and other words) are equal.
+        rows: compared; agree: of these, rows whose labels (and other words) are equal, None where the task has none.
         difference: the largest between two numbers of one row, scores compared label by label.
     """
 
     rows: int
-    agree: int
+    agree: int | None
     difference: float
+
+    def __str__(self) -> str:
+        labels = "" if self.agree is None else f"labels agree on {self.agree:,} of {self.rows:,} rows, "
+        return f"{labels}largest difference {self.difference:.2g}" + (f" in {self.rows:,} rows" if not labels else "")
 
 
 def compare(one: Sequence[dict[str, Any] | None], other: Sequence[dict[str, Any] | None]) -> Agreement:
     """Compares two lists of a task's structs, row by row; null and failed rows are left out."""
     both = [(a, b) for a, b in zip(one, other, strict=True) if a and b and not a["error"] and not b["error"]]
-    agree = sum(dict(_words(a)) == dict(_words(b)) for a, b in both)
+    words = [(dict(_words(a)), dict(_words(b))) for a, b in both]
+    agree = sum(a == b for a, b in words) if any(a or b for a, b in words) else None
     return Agreement(len(both), agree, max((_difference(a, b) for a, b in both), default=0.0))
 
 
@@ -42,14 +47,14 @@ def _difference(a: dict[str, Any], b: dict[str, Any]) -> float:
 def _numbers(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
     """(place, float64 array) of every floating-point number and vector; elements with a label are placed by it.
 
-    A top-level score belongs to its row's label: where labels differ, scores of different labels are not compared.
+    A number beside a label belongs to it: where labels differ, it is not compared; the scores of all labels still are.
     """
     if isinstance(value, float):
         yield at, np.array(value)
     elif isinstance(value, dict):
         label = f"[{value['label']}]" if "label" in value else ""
         for name, inner in value.items():
-            yield from _numbers(inner, f"{at}{label}.{name}")
+            yield from _numbers(inner, f"{at}{label if isinstance(inner, float) else ''}.{name}")
     elif isinstance(value, list) and value and isinstance(value[0], float):
         yield at, np.array(value)
     elif isinstance(value, list):

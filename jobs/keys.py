@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jobs import tables
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from jobs.definition import JobDefinition
 
 #: Rows looked at where not all are asked for.
 ROWS: Final = 10_000
 _SHOWN: Final = 5
+_COUNT: Final = "__embercast_rows"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """What was found among ``rows`` keys (None: all of them were looked at).
+    """What was found.
 
     Args:
+        rows: looked at; whole: whether these were all.
         nulls: rows with a null in their key.
-        duplicates: some keys that more than one row has, each with how many.
+        duplicates: keys that more than one row has; examples: some of them, each with how many rows, most first.
     """
 
-    rows: int | None
+    rows: int
+    whole: bool
     nulls: int
-    duplicates: tuple[tuple[dict[str, Any], int], ...]
+    duplicates: int
+    examples: tuple[str, ...]
+
+    @property
+    def unique(self) -> bool:
+        """Whether the key tells these rows apart."""
+        return not self.nulls and not self.duplicates
 
     def __str__(self) -> str:
-        where = "all rows" if self.rows is None else f"the first {self.rows:,} rows"
-        if not self.nulls and not self.duplicates:
+        where = f"all {self.rows:,} rows" if self.whole else f"the first {self.rows:,} rows"
+        if self.unique:
             return f"no null and no duplicate in {where}"
         found = [f"{self.nulls:,} rows with a null"] if self.nulls else []
-        for key, count in self.duplicates:
-            found.append(" and ".join(f"{name}={value}" for name, value in key.items()) + f" in {count:,} rows")
+        if self.duplicates:
+            found.append(f"{self.duplicates:,} duplicate keys, such as {', '.join(self.examples)}")
         return f"{'; '.join(found)} (in {where}): rows can't be told apart in the sink"
 
 
 def look(spark: SparkSession, definition: JobDefinition, *, everything: bool = False) -> Keys:
-    """Counts null keys and names some duplicate ones, by two Spark jobs; five keys at most are collected."""
+    """Counts null and duplicate keys of the first ``ROWS`` rows, or of all: one shuffle of the key, five collected."""
+    key = definition.source.key
+    rows = tables.read_source(spark, definition).select(*key)
+    if everything:
+        return _count(rows, key, whole=True)
+    some = rows.limit(ROWS).persist()  # a limit may take other rows the second time
+    try:
+        return _count(some, key, whole=False)
+    finally:
+        some.unpersist()
+
+
+def _count(rows: DataFrame, key: Sequence[str], *, whole: bool) -> Keys:
     from pyspark.sql import functions as f
 
-    names = definition.source.key
-    keys = tables.read_source(spark, definition).select(*names)
-    if not everything:
-        keys = keys.limit(ROWS)
-    null = " OR ".join(f"`{name}` IS NULL" for name in names)
-    nulls = keys.where(null).count()
-    twice = keys.where(f"NOT ({null})").groupBy(*names).agg(f.count("*").alias("_rows")).where("_rows > 1")
-    found = [row.asDict() for row in twice.orderBy(*names).limit(_SHOWN).collect()]
-    return Keys(None if everything else ROWS, int(nulls), tuple((row, row.pop("_rows")) for row in found))
+    count = f.col(_COUNT)
+    null = f.expr(" OR ".join(f"`{name}` IS NULL" for name in key))
+    again = ~null & (count > 1)
+    counted = rows.groupBy(*key).agg(f.count(f.lit(1)).alias(_COUNT))
+    found = counted.agg(f.sum(count), f.sum(f.when(null, count)), f.count_if(again)).first()
+    total, nulls, duplicates = (int(number or 0) for number in found or (0, 0, 0))
+    examples = counted.where(again).orderBy(count.desc(), *key).limit(_SHOWN).collect() if duplicates else []
+    named = (" and ".join(f"{name}={row[name]}" for name in key) + f" ({row[_COUNT]:,} rows)" for row in examples)
+    return Keys(total, whole or total < ROWS, nulls, duplicates, tuple(named))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice, choose_batch_tokens, choose_threads
+from engine.options import Column
 from jobs import keys, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.keys import Keys
@@ -16,9 +17,12 @@ from jobs.summary import Planned
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-    from rich.table import Table
+    from rich.console import Group
 
     from jobs.definition import JobDefinition
+
+#: Share of labels that half precision should keep.
+_AGREE: Final = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +32,14 @@ class Plan:
     Args:
         job, identity: whose.
         model, digest, task, params: what would score.
-        source, sink: as the definition names them.
+        source, where, sink: as the definition writes them.
         rows: in the source; scored: of these, in the sink already; planned: the rest, and what it should take.
         device, dtype, threads, batch_tokens: each with its reason.
         slots: tasks at once.
         half: half precision compared with float32 on a few rows; None where it runs in float32 or there is no row.
         keys: null and duplicate keys.
-        failed: rows of the trial with an error, by code.
+        tried: rows of the trial; failed: of these, rows with an error, by code.
+        warnings: what to look at before a run.
     """
 
     job: str
@@ -44,6 +49,7 @@ class Plan:
     task: str
     params: Mapping[str, Any]
     source: str
+    where: str | None
     sink: str
     rows: int
     scored: int
@@ -55,42 +61,49 @@ class Plan:
     slots: int
     half: Agreement | None
     keys: Keys
+    tried: int
     failed: Mapping[str, int]
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return asdict(self)
 
-    def __rich__(self) -> Table:
+    def __rich__(self) -> Group:
+        from rich.console import Group
         from rich.table import Table
+        from rich.text import Text
 
-        shown = Table(title=f"{self.job} ({self.identity})", title_justify="left", show_header=False)
+        shown = Table(title=Text(f"{self.job} ({self.identity})"), title_justify="left", show_header=False)
         for name, text in self._lines():
-            shown.add_row(name, mask(text))
-        return shown
+            shown.add_row(name, Text(mask(text)))  # Text: brackets in values are no markup
+        return Group(shown, *(Text(f"warning: {mask(text)}", style="bold yellow") for text in self.warnings))
 
     def _lines(self) -> list[tuple[str, str]]:
         params = ", ".join(f"{name} = {value}" for name, value in self.params.items())
         lines = [
             ("model", f"{self.model}, bundle {self.digest[:12]}"),
             ("task", self.task + (f" ({params})" if params else "")),
-            ("source → sink", f"{self.source} → {self.sink}"),
+            ("source → sink", self.source + (f" where {self.where}" if self.where else "") + f" → {self.sink}"),
             ("rows", f"{self.planned.rows:,} to score ({self.rows:,} in the source, {self.scored:,} scored before)"),
             ("device", str(self.device)),
             ("dtype", str(self.dtype)),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
             ("batch_tokens", str(self.batch_tokens)),
-            ("expected", f"{self.planned.rows_per_s:,.0f} rows/s, {_duration(self.planned.seconds)}"),
+            ("expected", self._expected()),
             ("keys", str(self.keys)),
         ]
         if self.half is not None:
-            half = self.half
-            text = f"labels agree on {half.agree} of {half.rows} rows, largest difference {half.difference:.2g}"
-            lines.append((f"{self.dtype.value} against float32", text))
+            lines.append((f"{self.dtype.value} against float32", str(self.half)))
         if self.failed:
-            text = ", ".join(f"{count} rows {code}" for code, count in self.failed.items())
+            text = ", ".join(f"{count:,} of {self.tried:,} rows {code}" for code, count in self.failed.items())
             lines.append(("failed in the trial", text))
         return lines
+
+    def _expected(self) -> str:
+        if not self.tried:
+            return "unknown: no row has an input"
+        return f"{self.planned.rows_per_s:,.0f} rows/s, {_duration(self.planned.seconds)}"
 
 
 def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = False) -> Plan:
@@ -109,14 +122,17 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     in_source, scored = tables.read_source(spark, definition).count(), tables.scored_rows(spark, definition)
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
+    found = keys.look(spark, definition, everything=check_keys)
+    half, failed = _half(spark, resolved, rows, tried), _failed(tried)
     return Plan(
         job=definition.name,
         identity=definition.identity,
-        model=model.ref.pinned,
+        model=mask(model.ref.pinned),
         digest=model.bundle.digest,
         task=model.task,
-        params=model.params,
+        params={name: {"column": v.name} if isinstance(v, Column) else v for name, v in model.params.items()},
         source=definition.source.shown,
+        where=definition.source.where,
         sink=definition.sink.shown,
         rows=in_source,
         scored=scored,
@@ -132,17 +148,32 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
             weight_bytes=manifest.weight_bytes,
         ),
         slots=resolved.slots,
-        half=_half(spark, resolved, rows, tried),
-        keys=keys.look(spark, definition, everything=check_keys),
-        failed=_failed(tried),
+        half=half,
+        keys=found,
+        tried=rows.num_rows,
+        failed=failed,
+        warnings=tuple(_warnings(definition, found, half, rows.num_rows, failed)),
     )
 
 
 def _half(spark: SparkSession, resolved: Resolved, rows: Any, tried: trial.Trial) -> Agreement | None:
     if resolved.model.dtype.value == "float32" or not rows.num_rows:
         return None
-    full = resolve(spark, resolved.definition, dtype="float32")
-    return compare(tried.results, trial.score_rows(spark, full, rows))
+    return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, resolved), rows))
+
+
+def _warnings(
+    definition: JobDefinition, found: Keys, half: Agreement | None, tried: int, failed: Mapping[str, int]
+) -> Iterator[str]:
+    if not found.unique:
+        yield f"keys: {found}"
+    if sum(failed.values()) > definition.errors.max_fraction * tried:
+        yield (
+            f"{sum(failed.values()):,} of {tried:,} rows tried failed, more than errors.max_fraction "
+            f"({definition.errors.max_fraction:.2%}) allows: `embercast sample` shows which"
+        )
+    if half is not None and half.agree is not None and half.agree < _AGREE * half.rows:
+        yield f"{half.rows - half.agree:,} of {half.rows:,} labels are others in float32: write compute.dtype: float32"
 
 
 def _failed(tried: trial.Trial) -> dict[str, int]:

@@ -23,16 +23,17 @@ class Sample:
     results: list[dict[str, Any] | None]
 
     def __rich__(self) -> Table:
-        from rich.table import Table
+        from rich.table import Column, Table
+        from rich.text import Text
 
         columns = list(self.keys[0]) if self.keys else []
         fields = [name for name in next(filter(None, self.results), {}) if name != "error"]
-        shown = Table(*columns, *fields, "error")
+        shown = Table(*(Column(Text(name)) for name in (*columns, *fields, "error")))  # Text: brackets are no markup
         for key, result in zip(self.keys, self.results, strict=True):
             row = result or {}
             error = row.get("error")
             values = ["" if row.get(name) is None else brief(row[name]) for name in fields]
-            shown.add_row(*map(str, key.values()), *values, error["code"] if error else "")
+            shown.add_row(*map(Text, [*map(str, key.values()), *values, error["code"] if error else ""]))
         return shown
 
 

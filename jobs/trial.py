@@ -5,14 +5,18 @@ Runs on the driver, which starts the Spark jobs; the rows it takes are bounded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.stats import Stats
+from engine.device import Choice
+from engine.models.bundle import make_bundle
+from engine.schema import schema_of
 from jobs import tables
+from jobs.references import reveal
 from jobs.resolved import Resolved
 from jobs.summary import Planned
 from udfs.scoring import score
+from udfs.weights import ship
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Rows of a trial: enough for a full micro-batch of short texts, seconds of work for long ones.
 ROWS: Final = 64
+_RESULT: Final = "__embercast_result"
+_STATS: Final = "__embercast_stats"
+_ANY: Final = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Trial:
 
     Args:
         results: a struct a row, as Python values.
-        rows_per_s: distinct rows by the seconds of one warm worker, of which encoding runs beside forward.
+        rows_per_s: distinct rows by the seconds of one warm worker.
         load_s: seconds until the model was ready in a worker that did not have it; 0 where it had.
     """
 
@@ -39,24 +46,34 @@ class Trial:
 
 def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Table:
     """The first rows of the source whose main input is not null: the columns that scoring reads and the key."""
-    main = resolved.inputs[next(iter(resolved.inputs))]
+    main = resolved.inputs[schema_of(resolved.model.task).inputs[0].name]
     names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
     rows = tables.read_source(spark, resolved.definition).where(f"`{main}` IS NOT NULL").select(*names)
     return rows.limit(count).toArrow()
 
 
 def try_out(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> Trial:
-    """Scores the rows twice on one executor: the first time loads and warms up, the second is measured."""
-    load_s = _score(spark, resolved, rows)[1].load_s
-    results, stats = _score(spark, resolved, rows)
-    seconds = max(stats.encode_s, stats.forward_s) + stats.decode_s
-    distinct = stats.rows - stats.nulls - stats.duplicates
-    return Trial(results, distinct / seconds if seconds else 0.0, load_s)
+    """Scores the rows twice in one task, a window each: the first loads and warms up, the second is measured."""
+    import pyarrow as pa
+
+    compute = replace(resolved.model.compute, window_rows=rows.num_rows, window_bytes=_ANY)
+    windowed = replace(resolved, model=replace(resolved.model, compute=compute))
+    results, (first, second) = _score(spark, windowed, pa.concat_tables([rows, rows]))
+    distinct = second["rows"] - second["nulls"] - second["duplicates"]
+    return Trial(results[rows.num_rows :], distinct / _seconds(second, resolved.model.device.value), first["load_s"])
 
 
 def score_rows(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> list[dict[str, Any] | None]:
     """Scores the rows on one executor: a struct a row, in order."""
     return _score(spark, resolved, rows)[0]
+
+
+def in_float32(spark: SparkSession, resolved: Resolved) -> Resolved:
+    """The same job with the same pinned model in float32, shipped beside the other."""
+    bundle = make_bundle(resolved.model.ref, "float32")
+    weights = ship(spark, bundle, weights_path=reveal(resolved.definition.compute.weights_path))
+    model = replace(resolved.model, bundle=bundle, weights=weights, dtype=Choice("float32", "to compare with"))
+    return replace(resolved, model=model)
 
 
 def expect(rows: int, trial: Trial, slots: int) -> Planned:
@@ -69,12 +86,17 @@ def expect(rows: int, trial: Trial, slots: int) -> Planned:
     return Planned(rows=rows, rows_per_s=rate, seconds=trial.load_s + (rows / rate if rate else 0.0))
 
 
-def _score(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> tuple[list[dict[str, Any] | None], Stats]:
+def _score(
+    spark: SparkSession, resolved: Resolved, rows: pa.Table
+) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
+    """The struct of each row and the stats of each window."""
     given = spark.createDataFrame(rows).coalesce(1)
-    scored = score(given, model=resolved.model, input=resolved.inputs, output="_result", stats="_stats")
-    found = scored.select("_result", "_stats").toArrow().to_pydict()
-    total = Stats()
-    for window in filter(None, found["_stats"]):
-        for field in fields(Stats):
-            setattr(total, field.name, getattr(total, field.name) + window[field.name])
-    return found["_result"], total
+    scored = score(given, model=resolved.model, input=resolved.inputs, output=_RESULT, stats=_STATS)
+    found = scored.select(_RESULT, _STATS).toArrow().to_pydict()
+    return found[_RESULT], [window for window in found[_STATS] if window]
+
+
+def _seconds(window: dict[str, Any], device: str) -> float:
+    # Encoding runs beside forward: on a GPU the slower of the two counts, on a CPU they share the cores.
+    encode, forward = window["encode_s"], window["forward_s"] + window["decode_s"]
+    return float(encode + forward if device == "cpu" else max(encode, forward))

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from engine.device import Choice
+from jobs import plan as plans
+from jobs.agreement import Agreement, compare
+from jobs.definition import JobDefinition
+from jobs.keys import Keys
+from jobs.plan import Plan
+from jobs.sample import Sample, brief
+from jobs.summary import Planned
+from jobs.trial import Trial, _seconds, expect
+
+KEYS = Keys(rows=6, whole=True, nulls=0, duplicates=0, examples=())
+PLAN = Plan(
+    job="reviews",
+    identity="0123456789abcdef",
+    model="models:/sentiment/3",
+    digest="ab" * 32,
+    task="text-classification",
+    params={"top_k": None, "max_length": {"column": "longest"}},
+    source="reviews",
+    where="lang = '[red]en'",
+    sink="reviews_scored",
+    rows=1_500,
+    scored=500,
+    planned=Planned(rows=1_000, rows_per_s=200.0, seconds=10.0),
+    device=Choice("cpu", "no GPU is visible"),
+    dtype=Choice("bfloat16", "the CPU has amx_bf16"),
+    threads=Choice(1, "spark.task.cpus"),
+    batch_tokens=Choice(4096, "CPU"),
+    slots=4,
+    half=Agreement(rows=64, agree=63, difference=0.00321),
+    keys=KEYS,
+    tried=64,
+    failed={"non_finite": 1},
+    warnings=("[two] keys are one",),
+)
+
+
+def shown(renderable: Any) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(renderable)
+    return console.export_text()
+
+
+def lines(plan: Plan) -> dict[str, str]:
+    cells = [line.strip("│").split("│") for line in shown(plan).splitlines() if line.startswith("│")]
+    return {name.strip(): value.strip() for name, value in cells}
+
+
+def test_a_plan_says_everything_on_a_screen() -> None:
+    assert lines(PLAN) == {
+        "model": "models:/sentiment/3, bundle abababababab",
+        "task": "text-classification (top_k = None, max_length = {'column': 'longest'})",
+        "source → sink": "reviews where lang = '[red]en' → reviews_scored",
+        "rows": "1,000 to score (1,500 in the source, 500 scored before)",
+        "device": "cpu (no GPU is visible)",
+        "dtype": "bfloat16 (the CPU has amx_bf16)",
+        "threads": "1 (spark.task.cpus), 4 workers at once",
+        "batch_tokens": "4096 (CPU)",
+        "expected": "200 rows/s, 10 s",
+        "keys": "no null and no duplicate in all 6 rows",
+        "bfloat16 against float32": "labels agree on 63 of 64 rows, largest difference 0.0032",
+        "failed in the trial": "1 of 64 rows non_finite",
+    }
+    assert shown(PLAN).splitlines()[0].strip() == "reviews (0123456789abcdef)"
+    assert shown(PLAN).splitlines()[-1].strip() == "warning: [two] keys are one"
+
+
+def test_a_plan_promises_nothing_where_nothing_could_be_tried() -> None:
+    assert lines(replace(PLAN, tried=0))["expected"] == "unknown: no row has an input"
+
+
+def test_a_plan_is_json() -> None:
+    told = json.loads(json.dumps(PLAN.as_dict()))
+    assert told["dtype"] == {"value": "bfloat16", "reason": "the CPU has amx_bf16"}
+    assert told["planned"] == {"rows": 1000, "rows_per_s": 200.0, "seconds": 10.0}
+    assert told["half"] == {"rows": 64, "agree": 63, "difference": 0.00321}
+
+
+def test_a_secret_stays_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.references import reveal
+
+    monkeypatch.setenv("BUCKET", "hunter2-bucket")
+    reveal("${env:BUCKET}")
+    text = shown(replace(PLAN, model="s3://hunter2-bucket/m", warnings=("hunter2-bucket",)))
+    assert "hunter2" not in text
+    assert text.count("${env:BUCKET}") == 2
+
+
+def test_what_is_expected_is_the_trial_in_every_slot() -> None:
+    # 50 rows/s in each of 4 slots: 1,000 rows in 5 s, after 5 s of loading
+    trial = Trial([], rows_per_s=50.0, load_s=5.0)
+    assert expect(1_000, trial, 4) == Planned(rows=1_000, rows_per_s=200.0, seconds=10.0)
+    assert expect(1_000, Trial([], 0.0, 0.0), 4) == Planned(rows=1_000, rows_per_s=0.0, seconds=0.0)
+
+
+def test_encoding_runs_beside_forward_on_a_gpu_only() -> None:
+    window = {"encode_s": 3.0, "forward_s": 1.0, "decode_s": 0.5}
+    assert _seconds(window, "cpu") == 4.5
+    assert _seconds(window, "cuda:0") == 3.0
+    assert _seconds({**window, "encode_s": 0.1}, "cuda:0") == 1.5
+
+
+def classified(error: Any = None, **scores: float) -> dict[str, Any]:
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    return {
+        "label": ranked[0][0],
+        "score": ranked[0][1],
+        "scores": [{"label": name, "score": score} for name, score in ranked],
+        "tokens": 3,
+        "error": error,
+    }
+
+
+def test_scores_are_compared_label_by_label_and_failed_rows_left_out() -> None:
+    half = [
+        classified(a=0.9, b=0.1),
+        classified(a=0.51, b=0.49),
+        None,
+        classified({"code": "non_finite"}, a=0.0, b=1.0),
+    ]
+    full = [classified(a=0.875, b=0.125), classified(a=0.48, b=0.52), None, classified(a=1.0, b=0.0)]
+    found = compare(half, full)
+    assert (found.rows, found.agree) == (2, 1)
+    assert found.difference == pytest.approx(0.03)  # b: 0.49 against 0.52, though the best are 0.51 of a and 0.52 of b
+    assert compare(half[2:], full[2:]) == Agreement(0, None, 0.0)
+
+
+def test_vectors_are_compared_number_by_number() -> None:
+    one, other = {"embedding": [1.0, 2.0, 3.0], "error": None}, {"embedding": [1.0, 2.25, 3.0], "error": None}
+    assert compare([one], [other]) == Agreement(rows=1, agree=None, difference=0.25)
+    assert str(Agreement(rows=7, agree=None, difference=0.25)) == "largest difference 0.25 in 7 rows"
+
+
+def test_bad_keys_are_named() -> None:
+    found = Keys(rows=900, whole=False, nulls=2, duplicates=1, examples=("id=3 and lang=en (4 rows)",))
+    assert not found.unique
+    assert str(found) == (
+        "2 rows with a null; 1 duplicate keys, such as id=3 and lang=en (4 rows) (in the first 900 rows): "
+        "rows can't be told apart in the sink"
+    )
+
+
+JOB = JobDefinition.model_validate(
+    {
+        "version": 1,
+        "name": "reviews",
+        "model": "models:/sentiment@champion",
+        "source": {"table": "reviews", "key": ["id"], "inputs": "body"},
+        "sink": {"table": "scored"},
+        "errors": {"max_fraction": 0.1},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "half", "failed", "warnings"),
+    [
+        (KEYS, Agreement(64, 64, 0.1), {"non_finite": 6}, []),  # 6 of 64 are below a tenth
+        (KEYS, Agreement(64, None, 0.1), {}, []),
+        (replace(KEYS, nulls=1), None, {}, ["keys: 1 rows with a null (in all 6 rows): rows can't be told apart in"]),
+        (
+            KEYS,
+            None,
+            {"non_finite": 4, "decode_failed": 3},
+            ["7 of 64 rows tried failed, more than errors.max"],
+        ),
+        (KEYS, Agreement(64, 63, 0.1), {}, ["1 of 64 labels are others in float32: write compute.dtype: float32"]),
+    ],
+)
+def test_warnings_say_what_to_look_at(
+    keys: Keys, half: Agreement | None, failed: dict[str, int], warnings: list[str]
+) -> None:
+    found = list(plans._warnings(JOB, keys, half, 64, failed))
+    assert [text[: len(start)] for text, start in zip(found, warnings, strict=True)] == warnings
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "0 s"), (119, "119 s"), (1_200, "20 min"), (12_600, "3.5 h")])
+def test_durations_are_words(seconds: float, words: str) -> None:
+    assert plans._duration(seconds) == words
+
+
+def test_a_sample_is_short_and_its_brackets_are_no_markup() -> None:
+    struct = {
+        "embedding": [0.12345, -0.5, 1.0, 2.0],
+        "scores": [{"label": "[/bold]a", "score": 0.75}],
+        "truncated": False,
+        "error": None,
+    }
+    error = {"code": "non_finite", "message": "…", "retryable": False}
+    failed = {**dict.fromkeys(struct), "error": error}
+    text = shown(Sample([{"[id]": "[/red]7"}, {"[id]": "8"}], [struct, failed]))
+    for part in ("[id]", "[/red]7", "0.1235, -0.5000, 1.0000, … (4)", "[/bold]a 0.7500", "False", "non_finite"):
+        assert part in text
+    assert [brief(value) for value in ("a", 3, 1.0, [])] == ["a", "3", "1.0000", ""]
+
+
+def test_a_sample_of_nothing_is_empty() -> None:
+    assert "error" in shown(Sample([], []))
