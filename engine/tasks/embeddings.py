@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.batching import Index
-from engine.errors import ParameterError
+from engine.errors import ParameterError, RowError
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
 from engine.tasks.text import TextTask
@@ -47,6 +48,17 @@ class Embeddings(TextTask):
     Params = EmbeddingsParams
     auto_class = "AutoModel"
     unused = ("pooler",)  # checkpoints of masked language models and of RoBERTa's classifiers have none
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: EmbeddingsParams) -> Encoded:
+        hidden = self.manifest.hidden
+        if not hidden or (params.dimensions or 0) <= hidden:
+            return super().encode(inputs, params)
+        error = RowError(
+            "invalid_parameter",
+            f"expected dimensions of at most {hidden}, the numbers this model gives, got {params.dimensions}",
+        )
+        rows, nothing = len(inputs["text"]), np.zeros(0, np.int64)
+        return Encoded(rows, nothing.astype(np.int32), nothing, None, dict.fromkeys(range(rows), error))
 
     def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
         """Pooled vectors, float32 [items, hidden]; pooled in float32 whatever the model's dtype."""
