@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +16,8 @@ from engine.schema import schema_of
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _SCHEMES: Final = ("models:/", "runs:/")
+#: Names that transformers' pipelines give a task besides ours; MLflow logs the one that was used.
+_OTHER_NAMES: Final = {"sentiment-analysis": "text-classification"}
 
 
 def resolve(uri: str, *, task: str | None = None) -> ModelRef:
@@ -81,8 +85,10 @@ def _download(pinned: str) -> Path:
     import mlflow
     from mlflow.exceptions import MlflowException
 
+    into = tempfile.mkdtemp(prefix="embercast-")
+    atexit.register(shutil.rmtree, into, ignore_errors=True)  # a ref is read as long as its process lives
     try:
-        return Path(mlflow.artifacts.download_artifacts(pinned, dst_path=tempfile.mkdtemp(prefix="embercast-")))
+        return Path(mlflow.artifacts.download_artifacts(pinned, dst_path=into))
     except (MlflowException, OSError) as error:
         raise ModelNotFoundError(f"expected the files of {pinned} in the artifact store, got: {error}") from error
 
@@ -133,7 +139,7 @@ def _mlflow_task(uri: str, logged: str | None, asked: str | None) -> str:
         )
     if logged is None:
         raise UnsupportedTaskError(f"{uri} was logged without a task: give one, `embercast tasks` lists them")
-    return logged
+    return _OTHER_NAMES.get(logged, logged)
 
 
 def _dtype(config: dict[str, Any]) -> str | None:
