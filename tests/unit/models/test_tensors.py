@@ -60,3 +60,15 @@ def test_the_file_has_no_holes_and_any_reader_takes_it(tmp_path: Path) -> None:
 def test_no_tensors_make_a_file_too(tmp_path: Path) -> None:
     write_tensors({}, tmp_path / "x.safetensors")
     assert map_tensors(tmp_path / "x.safetensors") == {}
+
+
+def test_a_write_to_a_mapped_tensor_stays_in_its_process(tmp_path: Path) -> None:
+    """The file is every worker's model: a stray write must not reach it."""
+    path = tmp_path / "x.safetensors"
+    write_tensors(some(), path)
+    before = path.read_bytes()
+    mapped = map_tensors(path)
+    mapped["float32"].fill_(-1.0)
+    assert mapped["float32"].unique().tolist() == [-1.0]
+    assert path.read_bytes() == before
+    assert torch.equal(map_tensors(path)["float32"], some()["float32"])
