@@ -46,6 +46,10 @@ def take_turns(
                 tell(f"{name}: {specs[name].rows} rows in {passed['s']:.1f} s, {specs[name].rows / passed['s']:.0f}/s")
         for name, process in processes.items():
             told[name] |= process.ask("facts")
+    except BaseException:
+        for process in processes.values():
+            process.child.terminate()
+        raise
     finally:
         for process in processes.values():
             process.end()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from benchmarks.text.spec import Spec
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of exit, which ends a team's processes too
     spec = Spec.from_json(sys.argv[1])
     channel = _own_output()
     way = _make(spec)

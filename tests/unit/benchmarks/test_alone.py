@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,29 @@ def test_a_process_that_dies_says_why(model: Path) -> None:
     made = texts(5, 12)
     with pytest.raises(RuntimeError, match="expected 6 texts in"):
         take_turns({"reference": spec(model, made, rows=6)}, 1, model, lambda line: None)
+
+
+def test_a_terminated_worker_ends_its_processes(model: Path) -> None:
+    made = texts(5, 12)
+    root = Path(alone_case.__file__).parents[2]
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.text.worker", spec(model, made).to_json()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=root,
+    )
+    assert worker.stdout is not None
+    assert json.loads(worker.stdout.readline())["labels"].keys() == {"0", "1", "2", "3", "4"}
+    started = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text(encoding="utf-8").split()
+    assert started
+    worker.terminate()
+    worker.communicate()
+    assert worker.returncode == 143
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
 def test_no_jvm_and_no_mlflow_is_imported() -> None:
