@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -58,8 +57,7 @@ def delta_jars() -> list[Path]:
 def _fetch(home: Path) -> None:
     version = metadata.version("delta-spark")
     artifact = f"delta-spark_{'.'.join(metadata.version('pyspark').split('.')[:2])}_2.13"
-    scratch = cache.scratch(home.parent)
-    try:
+    with cache.workspace(home.parent) as scratch:
         jars = scratch / "jars"
         mirror = os.environ.get("EMBERCAST_MAVEN")
         settings = _SETTINGS.format(cache=scratch / "ivy", root=f' root="{mirror}"' if mirror else "")
@@ -67,8 +65,6 @@ def _fetch(home: Path) -> None:
         (scratch / "ivy.xml").write_text(_MODULE.format(artifact=artifact, version=version), encoding="utf-8")
         _run_ivy(scratch, f"{jars}/[artifact]-[revision].[ext]", f"{artifact} {version}")
         jars.rename(home)
-    finally:
-        shutil.rmtree(scratch)
 
 
 def _run_ivy(scratch: Path, pattern: str, wanted: str) -> None:

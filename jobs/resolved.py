@@ -36,19 +36,16 @@ class Resolved:
     slots: int
 
 
-def resolve(spark: SparkSession, definition: JobDefinition, *, dtype: str | None = None) -> Resolved:
+def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
     """Pins the model and checks the columns of source and sink; no row is read.
 
     Args:
         spark: with Delta.
         definition: the job.
-        dtype: over the definition's own.
 
     Raises ModelError, ParameterError or DeviceError for what can't be computed, SchemaError with every column that is
     missing or of the wrong type.
     """
-    section = definition.compute if dtype is None else definition.compute.model_copy(update={"dtype": dtype})
-    definition = definition.model_copy(update={"compute": section})
     source = tables.read_source(spark, definition).schema
     model = prepare(
         spark,

@@ -24,7 +24,7 @@ def test_missing_java_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     with pytest.raises(RunError, match=r"expected Java at .*install a JDK 17"):
         jars.delta_jars()
     assert not jars.folder().exists()
-    assert [path.name for path in (tmp_path / "jars").iterdir()] == [f"{jars.folder().name}.lock"]
+    assert not [path for path in (tmp_path / "jars").iterdir() if path.is_dir()]
 
 
 def test_failed_fetch_says_what_to_do_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
