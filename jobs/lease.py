@@ -91,12 +91,17 @@ class Lease:
         return holder
 
     def _renew(self) -> None:
+        missed = False
         while not self._stop.wait(_RENEW_S):
             try:
                 holder = self._holder()
+                if holder is None and not missed:
+                    missed = True  # not every filesystem replaces a file at once: it is looked for again
+                    continue
                 if holder is None or holder["run"] != self.run_id:
                     self._lost = f"{holder['run']} has it" if holder else "its file is gone"
                     return
+                missed = False
                 self.folder.write(FILE, self._text())
             except Exception as error:  # the storage may be back at the next beat; if not, the lease expires
                 log.warning("the lease could not be renewed: %s", type(error).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,10 @@ class Folder:
         """Writes a file, over one that is there, so that a reader sees the old text or the new."""
         unfinished = f".{name}-{uuid.uuid4().hex}"
         self._fill(self._files.create(self._path(unfinished), True), text)
+        old, new = (self._files.makeQualified(self._path(one)).toUri() for one in (unfinished, name))
+        if new.getScheme() == "file":  # Hadoop's local rename removes the old file first
+            os.replace(old.getPath(), new.getPath())
+            return
         context = self._jvm.org.apache.hadoop.fs.FileContext.getFileContext(self._files.getUri(), self._files.getConf())
         overwrite = self._jvm.java.lang.reflect.Array.newInstance(self._rename_option().getClass(), 1)
         overwrite[0] = self._rename_option()

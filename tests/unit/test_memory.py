@@ -26,6 +26,8 @@ def peak(windows: int) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="VmHWM is Linux's")
 def test_ten_times_the_rows_take_no_more_memory() -> None:
-    """27 windows more would be 27 windows of memory if they were kept; one is left for what allocators keep."""
-    few, many = peak(3), peak(30)
-    assert many - few <= memory.WINDOW_BYTES
+    """36 windows more would be 36 windows of memory if they were kept. Three are left for chance: whether two threads
+    hold the most at one moment, and what allocators keep.
+    """
+    few, many = peak(4), peak(40)
+    assert many - few <= 3 * memory.WINDOW_BYTES
