@@ -96,11 +96,15 @@ def _visible(device: str, hardware: Hardware) -> str:
 def choose_dtype(asked: str, hardware: Hardware, device: str, *, logged: str | None = None) -> Choice[str]:
     """The dtype of the weights: the asked one wins over the logged model's, that over ``auto``.
 
-    A logged float32 is what every model has that nobody cast, so it does not count as a wish. float16 is never
-    chosen on a CPU, where it is several times slower than float32; asked for there, it raises DeviceError.
+    A logged float32 is what every model has that nobody cast, so it does not count as a wish. On a CPU without the
+    instructions for it a logged half precision gives way to float32, which holds the same weights and is several times
+    as fast there (docs/performance.md). float16 is never chosen on a CPU; asked for there, it raises DeviceError.
     """
-    if asked == "auto" and logged in ("float16", "bfloat16") and not (logged == "float16" and device == "cpu"):
-        return Choice(logged, "the logged model's dtype")
+    if asked == "auto" and logged in ("float16", "bfloat16"):
+        if device != "cpu" or (logged == "bfloat16" and hardware.bf16_flag):
+            return Choice(logged, "the logged model's dtype")
+        if logged == "bfloat16":
+            return Choice("float32", "logged as bfloat16, for which this CPU has no instructions")
     if asked != "auto":
         if asked == "float16" and device == "cpu":
             raise DeviceError("expected float32 or bfloat16 on a CPU, got float16, which is slower there than float32")

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from engine.batching import Index
 from engine.errors import ParameterError
+from engine.models.first_token import first_token_only
 from engine.models.load import LoadedModel
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
@@ -49,6 +50,7 @@ class TextClassification(TextTask):
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
+        first_token_only(self.model)
         config = self.model.config
         self.labels = pa.array([str(config.id2label[i]) for i in range(config.num_labels)], pa.string())
         self.function = _function(config)

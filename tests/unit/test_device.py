@@ -92,7 +92,8 @@ def test_dtype_of_the_hardware(hardware: Hardware, device: str, value: str, reas
         ("float32", "bfloat16", "cpu", "float32", "asked for"),
         ("bfloat16", None, "cpu", "bfloat16", "asked for"),
         ("float16", None, "cuda:0", "float16", "asked for"),
-        ("auto", "bfloat16", "cpu", "bfloat16", "the logged model's dtype"),
+        ("auto", "bfloat16", "cpu", "float32", "logged as bfloat16, for which this CPU has no instructions"),
+        ("auto", "bfloat16", "cuda:0", "bfloat16", "the logged model's dtype"),
         ("auto", "float16", "cuda:0", "float16", "the logged model's dtype"),
         ("auto", "float16", "cpu", "float32", "a CPU without AVX512-BF16 or AMX"),  # never float16 on a CPU
         ("auto", "float32", "cpu", "float32", "a CPU without AVX512-BF16 or AMX"),  # nobody's wish
@@ -103,6 +104,10 @@ def test_whose_dtype_wins(asked: str, logged: str | None, device: str, value: st
     hardware = Hardware(cores=8, memory=32 * GIB, gpus=(A100,))
     choice = choose_dtype(asked, hardware, device, logged=logged)
     assert (choice.value, choice.reason) == (value, reason)
+
+
+def test_a_logged_bfloat16_is_kept_where_the_cpu_has_it() -> None:
+    assert choose_dtype("auto", BF16_CPU, "cpu", logged="bfloat16").value == "bfloat16"
 
 
 def test_float16_is_refused_on_a_cpu() -> None:
