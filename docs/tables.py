@@ -36,10 +36,10 @@ def table(name: str) -> str:
 
 
 def _inputs(task: str) -> str:
-    from engine.schema import ddl, schema_of
+    from engine.schema import schema_of
 
     rows = [
-        (f"`{role.name}`", f"`{ddl(role.type)}`", "required" if role.required else "optional")
+        (f"`{role.name}`", f"`{role.words}`", "required" if role.required else "optional")
         for role in schema_of(task).inputs
     ]
     return _markdown(("input", "type", ""), rows)
@@ -97,13 +97,14 @@ def _flow(value: Any) -> str:
     )
 
 
-def _arguments(documented: Any) -> dict[str, str]:
-    """Name → meaning, from the section ``Args:`` of a docstring; several names may share a line."""
-    lines = inspect.getdoc(documented).partition("Args:\n")[2].split("\n\n")[0]  # type: ignore[union-attr]
+def _arguments(documented: type) -> dict[str, str]:
+    """Name → meaning, from the sections ``Args:`` of a class and its bases; several names may share a line."""
     found: dict[str, str] = {}
-    for entry in re.split(r"\n(?= {4}\w)", "\n" + lines):
-        names, _, meaning = entry.strip().partition(": ")
-        found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()).replace("``", "`").rstrip("."))
+    for one in reversed(documented.__mro__):
+        lines = inspect.cleandoc(one.__doc__ or "").partition("Args:\n")[2].split("\n\n")[0]
+        for entry in re.split(r"\n(?= {4}\w)", "\n" + lines):
+            names, _, meaning = entry.strip().partition(": ")
+            found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()).replace("``", "`").rstrip("."))
     return found
 
 

@@ -55,17 +55,18 @@ class Distinct:
 
     Args:
         first: int64 [distinct], the window's rows to score: the first of each group of equal rows.
-        inverse: int64 [rows], position in ``first``; -1 where the main input is null.
+        inverse: int64 [rows], position in ``first``; -1 where a required input is null.
     """
 
     first: Index
     inverse: Index
 
 
-def distinct(window: pa.RecordBatch, columns: Sequence[str]) -> Distinct:
-    """Rows equal in all ``columns`` are scored once; a row whose first column is null is not scored at all."""
+def distinct(window: pa.RecordBatch, columns: Sequence[str], *, required: Sequence[str]) -> Distinct:
+    """Rows equal in all ``columns`` are scored once; a row with a null in a required column is not scored at all."""
     codes = combined_codes(window, columns)
-    codes = np.where(np.asarray(_plain(window.column(columns[0])).is_null()), -1, codes)
+    for name in required:
+        codes = np.where(np.asarray(_plain(window.column(name)).is_null()), -1, codes)
     values, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     nulls = int(values.size > 0 and values[0] == -1)
     return Distinct(first[nulls:].astype(np.int64), inverse.reshape(-1).astype(np.int64) - nulls)

@@ -22,19 +22,34 @@ _LABEL_SCORE: Final = pa.struct([("label", pa.string()), ("score", pa.float32())
 
 @dataclass(frozen=True)
 class Input:
-    """One input role of a task: ``type`` is what the engine reads; optional roles may be left out or null."""
+    """One input role of a task.
+
+    Args:
+        name: of the role.
+        type: what the engine reads.
+        required: a row whose column of a required role is null gives a null struct; optional roles may be left out.
+        also: other types that the task reads as well.
+        nested: whether any list of structs will do too, whatever its fields.
+    """
 
     name: str
     type: pa.DataType
     required: bool = True
+    also: tuple[pa.DataType, ...] = ()
+    nested: bool = False
+
+    @property
+    def words(self) -> str:
+        """The types as Spark names them: ``STRING or ARRAY<STRING>``."""
+        named = [ddl(one) for one in (self.type, *self.also)] + ["ARRAY<STRUCT<…>>"] * self.nested
+        return " or ".join(named)
 
 
 @dataclass(frozen=True)
 class TaskSchema:
     """What a task reads and what it gives.
 
-    ``inputs[0]`` is the role that a plain ``input="column"`` means; where it is null the row's struct is null.
-    ``fields`` are the output struct's fields without ``error``.
+    ``inputs[0]`` is the role that a plain ``input="column"`` means; ``fields`` are the output struct's but ``error``.
     """
 
     inputs: tuple[Input, ...]
@@ -54,24 +69,79 @@ class TaskSchema:
         raise SchemaError(f"expected inputs named {known}, got {name!r}: rename the input")
 
 
+def _list(of: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", of))
+
+
+def _fields(**types: pa.DataType) -> tuple[pa.Field, ...]:
+    return tuple(pa.field(name, of) for name, of in types.items())
+
+
+_TEXT: Final = Input("text", pa.string())
+_PROMPT: Final = Input("prompt", pa.string())
+_SEEN: Final = {"tokens": pa.int32(), "truncated": pa.bool_()}
+_VECTOR: Final = _list(pa.float32())
+_SCORES: Final = {"label": pa.string(), "score": pa.float32(), "scores": _list(_LABEL_SCORE)}
+_ENTITY: Final = pa.struct(
+    _fields(entity=pa.string(), score=pa.float32(), word=pa.string(), start=pa.int32(), end=pa.int32())
+)
+_FILLED: Final = pa.struct(_fields(token=pa.string(), score=pa.float32(), sequence=pa.string()))
+_ANSWER: Final = {"answer": pa.string(), "score": pa.float32(), "start": pa.int32(), "end": pa.int32()}
+_CELL: Final = pa.struct(_fields(row=pa.int32(), column=pa.int32(), text=pa.string()))
+_CHOICE: Final = pa.struct(_fields(index=pa.int32(), text=pa.string(), finish_reason=pa.string(), logprob=pa.float32()))
+_USAGE: Final = pa.struct(_fields(prompt_tokens=pa.int32(), completion_tokens=pa.int32(), total_tokens=pa.int32()))
+_EMBEDDING: Final = pa.struct(_fields(index=pa.int32(), embedding=_VECTOR))
+_EMBEDDING_USAGE: Final = pa.struct(_fields(prompt_tokens=pa.int32(), total_tokens=pa.int32()))
+
+#: text-generation and llm/v1/completions: logprob is the sum over the completion's tokens, natural logarithm.
+_COMPLETIONS: Final = TaskSchema(
+    inputs=(_PROMPT,), fields=_fields(choices=_list(_CHOICE), usage=_USAGE, truncated=pa.bool_())
+)
+#: The sequence-to-sequence tasks: the best text, and the others that beams or sampling gave, best first.
+_TEXT_TO_TEXT: Final = TaskSchema(
+    inputs=(_TEXT,),
+    fields=_fields(
+        text=pa.string(),
+        prompt_tokens=pa.int32(),
+        completion_tokens=pa.int32(),
+        finish_reason=pa.string(),
+        logprob=pa.float32(),
+        alternatives=_list(_CHOICE),
+        truncated=pa.bool_(),
+    ),
+)
+
 SCHEMAS: Final[Mapping[str, TaskSchema]] = {
     "text-classification": TaskSchema(
-        inputs=(Input("text", pa.string()), Input("text_pair", pa.string(), required=False)),
-        fields=(
-            pa.field("label", pa.string()),
-            pa.field("score", pa.float32()),
-            pa.field("scores", pa.list_(pa.field("element", _LABEL_SCORE))),
-            pa.field("tokens", pa.int32()),
-            pa.field("truncated", pa.bool_()),
-        ),
+        inputs=(_TEXT, Input("text_pair", pa.string(), required=False)), fields=_fields(**_SCORES, **_SEEN)
     ),
-    "embeddings": TaskSchema(
-        inputs=(Input("text", pa.string()),),
-        fields=(
-            pa.field("embedding", pa.list_(pa.field("element", pa.float32()))),
-            pa.field("tokens", pa.int32()),
-            pa.field("truncated", pa.bool_()),
-        ),
+    "token-classification": TaskSchema(inputs=(_TEXT,), fields=_fields(entities=_list(_ENTITY), **_SEEN)),
+    "zero-shot-classification": TaskSchema(inputs=(_TEXT,), fields=_fields(**_SCORES, **_SEEN)),
+    "fill-mask": TaskSchema(inputs=(_TEXT,), fields=_fields(masks=_list(_list(_FILLED)), **_SEEN)),
+    "question-answering": TaskSchema(
+        inputs=(Input("question", pa.string()), Input("context", pa.string())),
+        fields=_fields(**_ANSWER, answers=_list(pa.struct(_fields(**_ANSWER))), tokens=pa.int32()),
+    ),
+    "table-question-answering": TaskSchema(
+        inputs=(Input("question", pa.string()), Input("table", pa.string(), nested=True)),
+        fields=_fields(answer=pa.string(), cells=_list(_CELL), aggregator=pa.string(), **_SEEN),
+    ),
+    "summarization": _TEXT_TO_TEXT,
+    "translation": _TEXT_TO_TEXT,
+    "text2text-generation": _TEXT_TO_TEXT,
+    "text-generation": _COMPLETIONS,
+    "llm/v1/completions": _COMPLETIONS,
+    "embeddings": TaskSchema(inputs=(_TEXT,), fields=_fields(embedding=_VECTOR, **_SEEN)),
+    "list-embeddings": TaskSchema(
+        inputs=(Input("texts", _list(pa.string())),), fields=_fields(embeddings=_list(_VECTOR), **_SEEN)
+    ),
+    "llm/v1/embeddings": TaskSchema(
+        inputs=(Input("input", pa.string(), also=(_list(pa.string()),)),),
+        fields=_fields(data=_list(_EMBEDDING), usage=_EMBEDDING_USAGE, truncated=pa.bool_()),
+    ),
+    "feature-extraction": TaskSchema(inputs=(_TEXT,), fields=_fields(features=_list(_VECTOR), **_SEEN)),
+    "reranking": TaskSchema(
+        inputs=(Input("query", pa.string()), Input("passage", pa.string())), fields=_fields(score=pa.float32(), **_SEEN)
     ),
 }
 

@@ -81,8 +81,11 @@ class Scorer:
         self.request = request
         self.compute = compute or Compute()
         self.batch_tokens = batch_tokens
-        self.params = parse_params(task.name, request.params)
-        self.by_row = {name: value.name for name, value in request.params.items() if isinstance(value, Column)}
+        self.params = self._checked(parse_params(task.name, request.params))
+        columns = {name: value.name for name, value in request.params.items() if isinstance(value, Column)}
+        self.by_row = {name: column for name, column in columns.items() if name not in task.by_row}
+        #: What ``encode`` reads: input roles, and the parameters it takes row by row.
+        self.encoded_columns = {**request.inputs, **{name: columns[name] for name in task.by_row if name in columns}}
 
     def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scored]:
         """As many rows out as in, in order. The next window is read and encoded while this one is computed."""
@@ -95,7 +98,7 @@ class Scorer:
     def _encode(self, window: pa.RecordBatch) -> Work:
         stats = Stats(rows=window.num_rows)
         with stats.timed("encode"):
-            unique = distinct(window, self._ordered_columns())
+            unique = distinct(window, self.request.columns, required=self._required())
             work = Work(window, unique, [], {}, stats)
             for rows, params in self._by_params(window, unique.first):
                 if isinstance(params, RowError):
@@ -109,7 +112,7 @@ class Scorer:
 
     def _encode_rows(self, window: pa.RecordBatch, first: Index, params: Any, rows: Index) -> Encoded:
         taken = pa.array(first[rows])
-        columns = {role: window.column(name).take(taken) for role, name in self.request.inputs.items()}
+        columns = {role: window.column(name).take(taken) for role, name in self.encoded_columns.items()}
         return self.task.encode(columns, params)
 
     def _forward(self, work: Work) -> None:
@@ -158,9 +161,14 @@ class Scorer:
         failures.update({int(group.rows[row]): error for row, error in {**local, **undecoded}.items()})
         return [(group.rows[rows], structs) for rows, structs in parts]
 
-    def _ordered_columns(self) -> list[str]:
-        main = self.request.inputs[schema_of(self.task.name).inputs[0].name]
-        return [main, *(name for name in self.request.columns if name != main)]
+    def _required(self) -> list[str]:
+        roles = schema_of(self.task.name).inputs
+        return [self.request.inputs[role.name] for role in roles if role.required]
+
+    def _checked(self, params: Any) -> Any:
+        if self.task.manifest is not None:
+            self.task.check(params, self.task.manifest)
+        return params
 
     def _by_params(self, window: pa.RecordBatch, first: Index) -> Iterator[tuple[Index, Any]]:
         """Positions in ``first`` with the parameters they share, or the RowError that these parameters are."""
@@ -177,7 +185,7 @@ class Scorer:
         try:
             values = {name: window.column(column)[row].as_py() for name, column in self.by_row.items()}
             given = {name: value for name, value in values.items() if value is not None}
-            return parse_params(self.task.name, {**self.request.params, **given})
+            return self._checked(parse_params(self.task.name, {**self.request.params, **given}))
         except (ParameterError, UnicodeDecodeError):  # their messages quote the value, which is the row's
             return RowError("invalid_parameter", self._invalid_parameter())
 

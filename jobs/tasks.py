@@ -18,7 +18,7 @@ def _lines(task: str) -> Iterator[str]:
     yield task
     yield "  inputs"
     for role in schema.inputs:
-        yield f"    {role.name}: {ddl(role.type)}" + ("" if role.required else " (optional)")
+        yield f"    {role.name}: {role.words}" + ("" if role.required else " (optional)")
     yield "  params"
     for parameter, kind, default in describe_params(task):
         yield f"    {parameter}: {kind} = {default}"

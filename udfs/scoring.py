@@ -15,7 +15,7 @@ from engine.models.bundle import Bundle, make_bundle
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
 from engine.options import Compute, Request
-from engine.schema import STATS, ddl, schema_of
+from engine.schema import STATS, Input, ddl, schema_of
 from engine.tasks import task_class
 from engine.tasks.params import parse_params
 from udfs.hardware import probe
@@ -76,11 +76,12 @@ def prepare(
     compute = compute or Compute()
     ref = resolve(model, task=task)
     merged = {**_logged_params(ref), **(params or {})}
-    parse_params(ref.task, merged)
+    parsed = parse_params(ref.task, merged)
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
     dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype)
     bundle = make_bundle(ref, dtype.value)
+    task_class(ref.task).check(parsed, bundle.manifest)
     weights = ship(spark, bundle, weights_path=weights_path)
     log.info("embercast pinned %s, bundle %s, dtype %s", ref.pinned, bundle.digest[:12], dtype)
     return PreparedModel(
@@ -158,9 +159,25 @@ def check_columns(schema: StructType, request: Request, task: str) -> None:
     if again:
         raise SchemaError(f"expected one column {', '.join(again)}, the table has several: rename the others")
     for role, column in request.inputs.items():
-        expected, found = ddl(schema_of(task).role(role).type), schema[column].dataType.simpleString().upper()
-        if found != expected and not (expected == "STRING" and found.startswith(("VARCHAR", "CHAR"))):
-            raise SchemaError(f"expected column {column} (input {role} of {task}) to be {expected}, it is {found}")
+        expected = schema_of(task).role(role)
+        if not _reads(expected, schema[column].dataType):
+            found = schema[column].dataType.simpleString().upper()
+            raise SchemaError(
+                f"expected column {column} (input {role} of {task}) to be {expected.words}, it is {found}"
+            )
+
+
+def _reads(role: Input, found: Any) -> bool:
+    from pyspark.sql.types import ArrayType, CharType, MapType, StringType, StructType, VarcharType
+
+    if isinstance(found, StringType | VarcharType | CharType):
+        return bool(role.type == pa.string())
+    if not isinstance(found, ArrayType):
+        return False
+    if role.nested and isinstance(found.elementType, StructType | MapType):
+        return True
+    texts = isinstance(found.elementType, StringType | VarcharType | CharType)
+    return texts and pa.list_(pa.field("element", pa.string())) in (role.type, *role.also)
 
 
 def _with_results(schema: StructType, task: str, output: str, stats: str | None) -> StructType:

@@ -69,6 +69,8 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
     tensors, tied = _tensors(model)
     write_tensors(tensors, into / WEIGHTS)
     model.config.save_pretrained(into)
+    if model.can_generate():
+        model.generation_config.save_pretrained(into)
     shutil.copytree(ref.tokenizer_dir, into / "tokenizer", ignore=_ignore, dirs_exist_ok=True)
     shutil.copy(ref.model_dir / "config.json", into / "tokenizer" / "config.json")
     shipped = pooling.read(ref.model_dir)
@@ -82,6 +84,7 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
         max_length=shipped.max_length,
         pooling=shipped.pooling,
         normalize=shipped.normalize,
+        special_tokens=_special_tokens(ref, into / "tokenizer"),
         made_with=_versions(),
         files=file_digests(into),
     )
@@ -119,6 +122,16 @@ def _load(ref: ModelRef, dtype: str) -> Any:
     for name in unused:
         model.get_parameter(name).data.zero_()  # drawn at random: equal models would not have equal digests
     return model.eval()
+
+
+def _special_tokens(ref: ModelRef, tokenizer: Path) -> int:
+    """Loads the tokenizer as the workers will, so that a broken one is known on the driver."""
+    from engine.models.load import load_tokenizer
+
+    try:
+        return int(load_tokenizer(tokenizer).num_special_tokens_to_add(pair=False))
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"expected a tokenizer that transformers loads at {ref.uri}, got: {error}") from error
 
 
 def _tensors(model: Any) -> tuple[dict[str, Any], dict[str, str]]:

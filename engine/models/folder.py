@@ -12,6 +12,15 @@ from engine.tasks import task_class
 _PICKLED: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _OTHER_FRAMEWORKS: Final = ("*.h5", "*.msgpack", "*.onnx", "*.gguf")
 
+#: What a folder that names no task is for, by the ending of its architecture, where that leaves no doubt.
+_TASK_OF: Final = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForMaskedLM": "fill-mask",
+    "ForQuestionAnswering": "question-answering",
+    "ForCausalLM": "text-generation",
+}
+
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, empty where there is no such file."""
@@ -55,8 +64,9 @@ def infer_task(model_dir: Path) -> str | None:
     if (model_dir / "1_Pooling" / "config.json").exists():
         return "embeddings"
     for architecture in read_json(model_dir / "config.json").get("architectures") or []:
-        if architecture.endswith("ForSequenceClassification"):
-            return "text-classification"
+        for ending, task in _TASK_OF.items():
+            if architecture.endswith(ending):
+                return task
     return None
 
 
@@ -65,7 +75,8 @@ def check_task(model_dir: Path, task: str) -> None:
     ending = task_class(task).architecture
     architectures = read_json(model_dir / "config.json").get("architectures") or []
     if ending and architectures and not any(name.endswith(ending) for name in architectures):
+        wanted = " or ".join(f"…{one}" for one in ([ending] if isinstance(ending, str) else ending))
         raise UnsupportedTaskError(
-            f"expected an architecture …{ending} for {task}, the model is {', '.join(architectures)}: "
+            f"expected an architecture {wanted} for {task}, the model is {', '.join(architectures)}: "
             "give the task it was trained for, or log the fine-tuned model"
         )

@@ -39,14 +39,19 @@ def load(path: Path, device: str) -> LoadedModel:
     asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from transformers import AutoTokenizer
-
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
     _assign(model, manifest, map_tensors(path / "model.safetensors"))
-    tokenizer = AutoTokenizer.from_pretrained(path / "tokenizer", local_files_only=True, trust_remote_code=False)
+    tokenizer = load_tokenizer(path / "tokenizer")
     _pad_token(model, tokenizer)
     return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """A tokenizer from its files, no hub asked. Raises what transformers raises where it can't read them."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def _skeleton(path: Path, manifest: Manifest) -> Any:
@@ -58,7 +63,10 @@ def _skeleton(path: Path, manifest: Manifest) -> Any:
     config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
     auto = getattr(transformers, task_class(manifest.task).auto_class)
     with no_init_weights():
-        return auto.from_config(config, dtype=getattr(torch, manifest.dtype), trust_remote_code=False)
+        model = auto.from_config(config, dtype=getattr(torch, manifest.dtype), trust_remote_code=False)
+    if (path / "generation_config.json").exists():
+        model.generation_config = transformers.GenerationConfig.from_pretrained(path, local_files_only=True)
+    return model
 
 
 def _assign(model: Any, manifest: Manifest, tensors: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ class Manifest:
         parameters: how many numbers the model has; hidden: size of a hidden state; weight_bytes: bytes of the weights.
         tied: parameter name → the name it shares its storage with.
         max_length, pooling, normalize: as a sentence-transformers folder ships them.
+        special_tokens: how many the tokenizer adds to a single text.
         made_with: versions of engine and transformers, which decide the layout of the weights.
         files: file name → (sha256, bytes).
     """
@@ -35,6 +36,7 @@ class Manifest:
     max_length: int | None
     pooling: str
     normalize: bool
+    special_tokens: int
     made_with: Mapping[str, str]
     files: Mapping[str, tuple[str, int]]
 

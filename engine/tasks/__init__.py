@@ -11,7 +11,21 @@ from engine.tasks.base import Encoded, Task
 
 TASKS: Final[Mapping[str, str]] = {
     "text-classification": "engine.tasks.text_classification:TextClassification",
+    "token-classification": "engine.tasks.token_classification:TokenClassification",
+    "zero-shot-classification": "engine.tasks.zero_shot_classification:ZeroShotClassification",
+    "fill-mask": "engine.tasks.fill_mask:FillMask",
+    "question-answering": "engine.tasks.question_answering:QuestionAnswering",
+    "table-question-answering": "engine.tasks.table_question_answering:TableQuestionAnswering",
+    "summarization": "engine.tasks.text_to_text:Summarization",
+    "translation": "engine.tasks.text_to_text:Translation",
+    "text2text-generation": "engine.tasks.text_to_text:TextToText",
+    "text-generation": "engine.tasks.text_generation:TextGeneration",
+    "llm/v1/completions": "engine.tasks.text_generation:Completions",
     "embeddings": "engine.tasks.embeddings:Embeddings",
+    "list-embeddings": "engine.tasks.list_embeddings:ListEmbeddings",
+    "llm/v1/embeddings": "engine.tasks.list_embeddings:LlmEmbeddings",
+    "feature-extraction": "engine.tasks.feature_extraction:FeatureExtraction",
+    "reranking": "engine.tasks.reranking:Reranking",
 }
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.batching import Failures, Index
+from engine.models.manifest import Manifest
 
 
 @dataclass
@@ -47,10 +48,24 @@ class Task(ABC):
     Params: ClassVar[type]
     #: Name of the transformers auto class that loads the model.
     auto_class: ClassVar[str]
-    #: Ending of a checkpoint's architecture that has this task; empty where any will do.
-    architecture: ClassVar[str] = ""
+    #: Ending of a checkpoint's architecture that has this task, or several; empty where any will do.
+    architecture: ClassVar[str | tuple[str, ...]] = ""
     #: Modules whose output the task does not read: a checkpoint may lack their weights.
     unused: ClassVar[tuple[str, ...]] = ()
+    #: Parameters that have to be given: they have no sensible default.
+    required: ClassVar[tuple[str, ...]] = ()
+    #: Parameters that ``encode`` reads row by row where a column gives them: their column comes with the inputs, under
+    #: the parameter's name. Rows that differ in other parameters are encoded and computed apart.
+    by_row: ClassVar[tuple[str, ...]] = ()
+    #: What the loaded model's bundle says of itself; None for a task without a bundle.
+    manifest: Manifest | None = None
+
+    @classmethod  # noqa: B027 - most tasks have nothing to refuse
+    def check(cls, params: Any, manifest: Manifest) -> None:
+        """Raises ParameterError where this model can't take these parameters.
+
+        Runs on the driver for fixed parameters, on the executor for those of a column.
+        """
 
     @abstractmethod
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:

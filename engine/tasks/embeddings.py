@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,14 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.batching import Index
-from engine.errors import ParameterError, RowError
+from engine.errors import ParameterError
+from engine.models.manifest import Manifest
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
-from engine.tasks.text import TextTask
+from engine.tasks.text import ChunkParams, TextTask, at_least, pooled
 
 
-@dataclass(frozen=True)
-class EmbeddingsParams:
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingsParams(ChunkParams):
     """Parameters of embeddings.
 
     Args:
@@ -26,19 +26,17 @@ class EmbeddingsParams:
             (sentence-transformers' 1_Pooling folder), else mean.
         normalize: whether vectors have length 1; null takes what the model ships, else false.
         dimensions: keep the first so many numbers (before normalizing), for models trained so; null keeps all.
-        max_length: tokens after which a text is cut (and flagged); null takes what the model allows.
+        chunk_pooling: what a text read in windows takes of their vectors, number by number: the mean or the max.
     """
 
     pooling: Literal["auto", "mean", "cls", "last"] = "auto"
     normalize: bool | None = None
     dimensions: int | None = None
-    max_length: int | None = None
+    chunk_pooling: Literal["mean", "max"] = "mean"
 
     def __post_init__(self) -> None:
-        for name in ("dimensions", "max_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ParameterError(f"expected {name} to be null or at least 1, got {value}")
+        super().__post_init__()
+        at_least(self, 1, "dimensions")
 
 
 class Embeddings(TextTask):
@@ -49,16 +47,14 @@ class Embeddings(TextTask):
     auto_class = "AutoModel"
     unused = ("pooler",)  # checkpoints of masked language models and of RoBERTa's classifiers have none
 
-    def encode(self, inputs: Mapping[str, pa.Array], params: EmbeddingsParams) -> Encoded:
-        hidden = self.manifest.hidden
-        if not hidden or (params.dimensions or 0) <= hidden:
-            return super().encode(inputs, params)
-        error = RowError(
-            "invalid_parameter",
-            f"expected dimensions of at most {hidden}, the numbers this model gives, got {params.dimensions}",
-        )
-        rows, nothing = len(inputs["text"]), np.zeros(0, np.int64)
-        return Encoded(rows, nothing.astype(np.int32), nothing, None, dict.fromkeys(range(rows), error))
+    @classmethod
+    def check(cls, params: EmbeddingsParams, manifest: Manifest) -> None:
+        super().check(params, manifest)
+        if manifest.hidden and (params.dimensions or 0) > manifest.hidden:
+            raise ParameterError(
+                f"expected dimensions of at most {manifest.hidden}, the numbers this model gives, "
+                f"got {params.dimensions}"
+            )
 
     def forward(self, encoded: Encoded, items: Index) -> npt.NDArray[np.float32]:
         """Pooled vectors, float32 [items, hidden]; pooled in float32 whatever the model's dtype."""
@@ -72,14 +68,23 @@ class Embeddings(TextTask):
     def decode(
         self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: EmbeddingsParams
     ) -> pa.StructArray:
+        vectors = self.vectors(pooled(encoded, rows, outputs, params.chunk_pooling), params)
+        fields = schema_of(self.name).fields
+        columns = [vector_lists(vectors, fields[0].type), *self.token_columns(encoded, rows)]
+        return pa.StructArray.from_arrays(columns, fields=list(fields))
+
+    def vectors(self, outputs: npt.NDArray[np.float32], params: EmbeddingsParams) -> npt.NDArray[np.float32]:
+        """Pooled vectors cut to ``dimensions`` and, where it is due, of length 1."""
         vectors = outputs[:, : params.dimensions]
         if self.manifest.normalize if params.normalize is None else params.normalize:
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        fields = schema_of(self.name).fields
-        offsets = pa.array(np.arange(len(rows) + 1) * vectors.shape[1], pa.int32())
-        values = pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32())
-        embedding = pa.ListArray.from_arrays(offsets, values, type=fields[0].type)
-        return pa.StructArray.from_arrays([embedding, *self.token_columns(encoded, rows)], fields=list(fields))
+        return vectors
+
+
+def vector_lists(vectors: npt.NDArray[np.float32], type_: pa.DataType) -> pa.Array:
+    """float32 [rows, dimensions] → a list of that type for each row."""
+    offsets = pa.array(np.arange(len(vectors) + 1) * vectors.shape[1], pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(vectors).ravel(), pa.float32()), type=type_)
 
 
 def pool(hidden: Any, mask: Any, pooling: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any, Literal
 
 from engine.errors import ParameterError
@@ -27,7 +27,11 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
             raise ParameterError(
                 f"expected {name} to be {_words(hints[name])}, got {value!r}; {task} takes {takes(task)}"
             )
-    return cls(**{name: value for name, value in params.items() if not isinstance(value, Column)})
+    missing = [name for name in task_class(task).required if params.get(name) is None]
+    if missing:
+        raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
+    values = {name: value for name, value in params.items() if not isinstance(value, Column)}
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def takes(task: str) -> str:
@@ -37,10 +41,10 @@ def takes(task: str) -> str:
 
 def describe(task: str) -> list[tuple[str, str, str]]:
     """Name, type and default of every parameter of a task, in words."""
-    cls = task_class(task).Params
+    cls, required = task_class(task).Params, task_class(task).required
     hints = typing.get_type_hints(cls)
     return [
-        (f.name, _words(hints[f.name]), "required" if f.default is MISSING else _value(f.default)) for f in fields(cls)
+        (f.name, _words(hints[f.name]), "required" if f.name in required else _value(f.default)) for f in fields(cls)
     ]
 
 
@@ -50,13 +54,17 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, arg) for arg in args)
     if origin is Literal:
         return any(value == arg and type(value) is type(arg) for arg in args)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and all(_fits(one, args[0]) for one in value)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(_fits(one, args[1]) for one in value.values())
     if hint is type(None):
         return value is None
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, origin or hint)
+    return isinstance(value, hint)
 
 
 def _words(hint: Any) -> str:
@@ -65,10 +73,16 @@ def _words(hint: Any) -> str:
         return " or ".join(_words(arg) for arg in args)
     if origin is Literal:
         return " or ".join(_value(arg) for arg in args)
+    if origin is tuple:
+        return f"list of {_words(args[0])}"
+    if origin is not None and issubclass(origin, Mapping):
+        return f"mapping to {_words(args[1])}"
     return {type(None): "null", bool: "true or false"}.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _value(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, tuple):
+        return "[]" if not value else f"[{', '.join(map(_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,34 +10,31 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.batching import Index
-from engine.errors import ParameterError
 from engine.models.first_token import first_token_only
 from engine.models.load import LoadedModel
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
-from engine.tasks.text import TextTask
+from engine.tasks.text import ChunkParams, TextTask, at_least, pooled
 
 
-@dataclass(frozen=True)
-class TextClassificationParams:
+@dataclass(frozen=True, kw_only=True)
+class TextClassificationParams(ChunkParams):
     """Parameters of text-classification.
 
     Args:
         top_k: how many of the labels ``scores`` keeps, best first; null keeps all.
         function_to_apply: what turns logits into scores; auto reads the model's configuration as transformers does:
             none for regression, sigmoid for several labels or a single one, else softmax.
-        max_length: tokens after which a text is cut (and flagged); null takes what the model allows.
+        chunk_pooling: what a text read in windows takes of their logits, label by label: the mean or the max.
     """
 
     top_k: int | None = None
     function_to_apply: Literal["auto", "softmax", "sigmoid", "none"] = "auto"
-    max_length: int | None = None
+    chunk_pooling: Literal["mean", "max"] = "mean"
 
     def __post_init__(self) -> None:
-        for name in ("top_k", "max_length"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ParameterError(f"expected {name} to be null or at least 1, got {value}")
+        super().__post_init__()
+        at_least(self, 1, "top_k")
 
 
 class TextClassification(TextTask):
@@ -47,6 +44,7 @@ class TextClassification(TextTask):
     Params = TextClassificationParams
     auto_class = "AutoModelForSequenceClassification"
     architecture = "ForSequenceClassification"
+    texts = ("text", "text_pair")
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
@@ -64,24 +62,23 @@ class TextClassification(TextTask):
         self, encoded: Encoded, rows: Index, outputs: npt.NDArray[np.float32], params: TextClassificationParams
     ) -> pa.StructArray:
         function = self.function if params.function_to_apply == "auto" else params.function_to_apply
-        scores = apply_function(outputs, function)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : params.top_k]
-        best_scores = np.take_along_axis(scores, best, axis=1)
-        fields = schema_of(self.name).fields
-        pairs = pa.StructArray.from_arrays(
-            [self.labels.take(pa.array(best.ravel())), pa.array(best_scores.ravel(), pa.float32())],
-            fields=list(fields[2].type.value_type.fields),
-        )
-        offsets = pa.array(np.arange(len(rows) + 1) * best.shape[1], pa.int32())
-        return pa.StructArray.from_arrays(
-            [
-                self.labels.take(pa.array(best[:, 0])),
-                pa.array(best_scores[:, 0], pa.float32()),
-                pa.ListArray.from_arrays(offsets, pairs, type=fields[2].type),
-                *self.token_columns(encoded, rows),
-            ],
-            fields=list(fields),
-        )
+        scores = apply_function(pooled(encoded, rows, outputs, params.chunk_pooling), function)
+        columns = ranked(self.labels, scores, params.top_k, schema_of(self.name).fields[2].type)
+        columns += self.token_columns(encoded, rows)
+        return pa.StructArray.from_arrays(columns, fields=list(schema_of(self.name).fields))
+
+
+def ranked(labels: pa.Array, scores: npt.NDArray[np.float32], top_k: int | None, type_: pa.DataType) -> list[pa.Array]:
+    """The columns label, score and scores (of this type), best first, of scores [rows, labels]."""
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    best_scores = np.take_along_axis(scores, best, axis=1)
+    names = labels.take(pa.array(best.ravel()))
+    pairs = pa.StructArray.from_arrays(
+        [names, pa.array(best_scores.ravel(), pa.float32())], fields=list(type_.value_type.fields)
+    )
+    offsets = pa.array(np.arange(len(scores) + 1) * best.shape[1], pa.int32())
+    first = labels.take(pa.array(best[:, 0]))
+    return [first, pa.array(best_scores[:, 0], pa.float32()), pa.ListArray.from_arrays(offsets, pairs, type=type_)]
 
 
 def apply_function(logits: npt.NDArray[np.float32], function: str) -> npt.NDArray[np.float32]:

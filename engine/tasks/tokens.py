@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from engine.errors import RowError
 #: A tokenizer holds its truncation as state, and all scorers of a process share it: two at once would mix their limits.
 _TOKENIZING: Final = threading.Lock()
 
+Cut: TypeAlias = Literal["longest_first", "only_first", "only_second"]
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -26,18 +28,42 @@ class Tokens:
     Args:
         ids: int64 [all tokens]; types: int64 [all tokens], the segment (0 or 1) of each.
         offsets: int64 [sequences + 1], where each sequence starts.
-        truncated: bool [sequences], whether its text was longer than the model takes.
+        truncated: bool [sequences], whether its text was longer than the model takes and was cut.
+        owner: int64 [sequences], the row each belongs to, ascending: a long text that is not cut gives several.
+        spans: where asked for, each token's place.
     """
 
     ids: npt.NDArray[np.int64]
     types: npt.NDArray[np.int64]
     offsets: Index
     truncated: npt.NDArray[np.bool_]
+    owner: Index
+    spans: Spans | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
         """int32 [sequences], tokens of each, special tokens counted."""
         return np.diff(self.offsets).astype(np.int32)
+
+    def of(self, sequence: int) -> slice:
+        """Where the tokens of one sequence lie in the arrays of all tokens."""
+        return slice(int(self.offsets[sequence]), int(self.offsets[sequence + 1]))
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The place of each token in its text. A special token, which has none, has side -1.
+
+    Args:
+        start, end: int32 [all tokens], characters of the text (or of the pair's second text).
+        word: int32 [all tokens], the word by the tokenizer's own splitting, -1 where it has none.
+        side: int8 [all tokens], 0 in the first text, 1 in the second, -1 for special tokens.
+    """
+
+    start: npt.NDArray[np.int32]
+    end: npt.NDArray[np.int32]
+    word: npt.NDArray[np.int32]
+    side: npt.NDArray[np.int8]
 
 
 def texts_of(column: pa.Array) -> list[str | None]:
@@ -49,56 +75,108 @@ def texts_of(column: pa.Array) -> list[str | None]:
     return values
 
 
-def tokenize(tokenizer: Any, inputs: Mapping[str, pa.Array], max_length: int | None) -> Tokens:
-    """Tokens of ``text`` (with ``text_pair`` where a row has one), cut to ``max_length`` on the tokenizer's side.
+def tokenize(
+    tokenizer: Any,
+    texts: Sequence[str],
+    pairs: Sequence[str | None] | None = None,
+    *,
+    max_length: int | None,
+    cut: Cut = "longest_first",
+    stride: int | None = None,
+    spans: bool = False,
+) -> Tokens:
+    """Tokens of texts, with the second text of those that have one.
 
     An empty pair is no pair, as for transformers called row by row (its own batches would add an empty segment).
-    Raises RowError(invalid_parameter) where ``max_length`` is below the special tokens: they would not be cut.
+
+    Args:
+        texts, pairs: equally many; a pair may be None.
+        max_length: tokens of a sequence, special tokens counted; None cuts nothing.
+        cut: which text is cut where both are too long together: token by token the longer one, the first or the second.
+        stride: None cuts what is too long and flags it; a number makes windows of it that share so many tokens.
+        spans: whether each token's place is wanted; only tokenizers in Rust know it.
+
+    Raises RowError(invalid_parameter) where ``max_length`` is below the special tokens, which would not be cut, where
+    ``stride`` leaves a window nothing new, and for windows or spans of a tokenizer in Python.
     """
-    least = tokenizer.num_special_tokens_to_add(pair="text_pair" in inputs)
-    if max_length is not None and max_length < least:
+    _check(tokenizer, max_length, stride, pairs is not None)
+    sequences = [(text, pair) if pair else text for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)]
+    if not tokenizer.is_fast:
+        if stride is not None or spans:
+            raise RowError("invalid_parameter", "expected a fast tokenizer for windows and offsets, this is a slow one")
+        return _tokenize_slow(tokenizer, sequences, max_length, cut)
+    return _tokenize_fast(tokenizer, sequences, max_length, cut, stride, spans)
+
+
+def _check(tokenizer: Any, max_length: int | None, stride: int | None, pair: bool) -> None:
+    least = tokenizer.num_special_tokens_to_add(pair=pair)
+    if max_length is None:
+        return
+    if max_length < least:
         raise RowError(
             "invalid_parameter", f"expected max_length of at least {least}, the special tokens; got {max_length}"
         )
-    texts = texts_of(inputs["text"])
-    pairs = texts_of(inputs["text_pair"]) if "text_pair" in inputs else [None] * len(texts)
-    sequences = [(text, pair) if pair else text for text, pair in zip(texts, pairs, strict=True)]
-    if tokenizer.is_fast:
-        ids, types, truncated = _tokenize_fast(tokenizer, sequences, max_length)
-    else:
-        ids, types, truncated = _tokenize_slow(tokenizer, sequences, max_length)
-    offsets = np.zeros(len(ids) + 1, np.int64)
-    np.cumsum([len(one) for one in ids], out=offsets[1:])
-    flat = np.fromiter(chain.from_iterable(ids), np.int64, count=int(offsets[-1]))
-    flat_types = np.fromiter(chain.from_iterable(types), np.int64, count=int(offsets[-1]))
-    return Tokens(flat, flat_types, offsets, np.array(truncated, bool))
+    if stride is not None and stride >= max_length - least:
+        raise RowError(
+            "invalid_parameter", f"expected a stride below {max_length - least}, the tokens of a window; got {stride}"
+        )
 
 
-def _tokenize_fast(tokenizer: Any, sequences: Sequence[Any], max_length: int | None) -> tuple[Any, Any, list[bool]]:
+def _tokenize_fast(
+    tokenizer: Any, sequences: Sequence[Any], max_length: int | None, cut: Cut, stride: int | None, spans: bool
+) -> Tokens:
     # The Rust tokenizer itself: 1.8 times as many rows/s as through tokenizer(…), which builds a BatchEncoding.
     from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
     with _TOKENIZING:
         tokenizer.set_truncation_and_padding(
             padding_strategy=PaddingStrategy.DO_NOT_PAD,
-            truncation_strategy=TruncationStrategy.LONGEST_FIRST if max_length else TruncationStrategy.DO_NOT_TRUNCATE,
+            truncation_strategy=TruncationStrategy(cut) if max_length else TruncationStrategy.DO_NOT_TRUNCATE,
             max_length=max_length,
-            stride=0,
+            stride=stride or 0,
             pad_to_multiple_of=None,
             padding_side=None,
         )
-        found = tokenizer.backend_tokenizer.encode_batch_fast(sequences)
-    return [e.ids for e in found], [e.type_ids for e in found], [bool(e.overflowing) for e in found]
+        backend = tokenizer.backend_tokenizer
+        found = backend.encode_batch(sequences) if spans else backend.encode_batch_fast(sequences)
+    if stride is None:
+        owner, truncated = np.arange(len(found)), [bool(e.overflowing) for e in found]
+    else:
+        windows = [[e, *e.overflowing] for e in found]
+        owner = np.repeat(np.arange(len(found)), [len(one) for one in windows])
+        found = list(chain.from_iterable(windows))
+        truncated = [False] * len(found)
+    return _laid_out(
+        [e.ids for e in found], [e.type_ids for e in found], truncated, owner, _spans(found) if spans else None
+    )
 
 
-def _tokenize_slow(tokenizer: Any, sequences: Sequence[Any], max_length: int | None) -> tuple[Any, Any, list[bool]]:
+def _spans(found: Sequence[Any]) -> Spans:
+    places = np.array([place for e in found for place in e.offsets], np.int32).reshape(-1, 2)
+    words = [-1 if word is None else word for e in found for word in e.word_ids]
+    sides = [-1 if side is None else side for e in found for side in e.sequence_ids]
+    return Spans(places[:, 0], places[:, 1], np.array(words, np.int32), np.array(sides, np.int8))
+
+
+def _tokenize_slow(tokenizer: Any, sequences: Sequence[Any], max_length: int | None, cut: Cut) -> Tokens:
     whole = [tokenizer(*_pair(s), return_token_type_ids=True, truncation=False) for s in sequences]
     truncated = [max_length is not None and len(one["input_ids"]) > max_length for one in whole]
-    cut = [
-        tokenizer(*_pair(s), return_token_type_ids=True, truncation=True, max_length=max_length) if long else one
+    fitting = [
+        tokenizer(*_pair(s), return_token_type_ids=True, truncation=cut, max_length=max_length) if long else one
         for s, one, long in zip(sequences, whole, truncated, strict=True)
     ]
-    return [c["input_ids"] for c in cut], [c["token_type_ids"] for c in cut], truncated
+    ids, types = [c["input_ids"] for c in fitting], [c["token_type_ids"] for c in fitting]
+    return _laid_out(ids, types, truncated, np.arange(len(ids)), None)
+
+
+def _laid_out(
+    ids: Sequence[Any], types: Sequence[Any], truncated: Sequence[bool], owner: Index, spans: Spans | None
+) -> Tokens:
+    offsets = np.zeros(len(ids) + 1, np.int64)
+    np.cumsum([len(one) for one in ids], out=offsets[1:])
+    flat = np.fromiter(chain.from_iterable(ids), np.int64, count=int(offsets[-1]))
+    flat_types = np.fromiter(chain.from_iterable(types), np.int64, count=int(offsets[-1]))
+    return Tokens(flat, flat_types, offsets, np.array(truncated, bool), owner.astype(np.int64), spans)
 
 
 def _pair(sequence: str | tuple[str, str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,12 +26,16 @@ class TaskConformance(ABC):
         columns: input role → sample values, equally many for each role: of different lengths, some equal, some null.
         params: parameters that differ from the defaults and change the answers.
         half_tolerance: how far a number may move in bfloat16.
+        given: parameters that are always given, for a task that needs some.
+        nullable: fields that may be null in the struct of a row without an error.
     """
 
     task: ClassVar[str]
     columns: ClassVar[Mapping[str, Sequence[Any]]]
     params: ClassVar[Mapping[str, Any]]
     half_tolerance: ClassVar[float]
+    given: ClassVar[Mapping[str, Any]] = {}
+    nullable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @abstractmethod
@@ -57,25 +61,28 @@ class TaskConformance(ABC):
         return [row for i in range(whole.num_rows) for row in structs(score(made, whole.slice(i, 1)))]
 
     @classmethod
-    def scorer(cls, folder: Path, **options: Any) -> Scorer:
-        return scoring.scorer(folder, task=cls.task, inputs=tuple(cls.columns), **options)
+    def scorer(cls, folder: Path, *, params: Mapping[str, Any] | None = None, **options: Any) -> Scorer:
+        options = {"inputs": tuple(cls.columns), **options}
+        return scoring.scorer(folder, task=cls.task, params={**cls.given, **(params or {})}, **options)
 
     @property
-    def main(self) -> str:
-        return schema_of(self.task).inputs[0].name
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The values of the required roles, row by row."""
+        required = [self.columns[role.name] for role in schema_of(self.task).inputs if role.required]
+        return list(zip(*required, strict=True))
 
     @property
     def count(self) -> int:
-        return len(self.columns[self.main])
+        return len(self.rows)
 
     @property
     def table(self) -> pa.Table:
         return table(self.task, self.columns)
 
     def test_the_samples_hold_what_the_contract_is_about(self) -> None:
-        values = self.columns[self.main]
-        assert None in values
-        assert len({value for value in values if value is not None}) < self.count - list(values).count(None)
+        whole = [repr(row) for row in self.rows if None not in row]
+        assert len(whole) < self.count
+        assert len(set(whole)) < len(whole)
 
     def test_rows_come_back_as_they_came_each_with_its_struct(self, folder: Path) -> None:
         scored = score(self.scorer(folder, window_rows=5), self.table, batch_rows=3)
@@ -84,13 +91,14 @@ class TaskConformance(ABC):
         assert [len(one.result) for one in scored] == [one.batch.num_rows for one in scored]
 
     def test_null_gives_null_and_all_else_a_whole_struct(self, folder: Path) -> None:
-        for value, row in zip(self.columns[self.main], structs(score(self.scorer(folder), self.table)), strict=True):
-            assert (row is None) == (value is None)
-            assert row is None or [name for name, field in row.items() if field is None] == ["error"]
+        for values, row in zip(self.rows, structs(score(self.scorer(folder), self.table)), strict=True):
+            assert (row is None) == (None in values)
+            nulls = {name for name, field in row.items() if field is None} if row else {"error"}
+            assert nulls - {*self.nullable} == {"error"}
 
     @pytest.mark.parametrize(
         ("batch_rows", "window_rows", "batch_tokens"),
-        [(1, 1, 1), (1, 1000, 64), (7, 5, 1), (1000, 3, 200), (4, 8, 10**6), (1000, 1000, 10**6)],
+        [(1, 1, 1), (1, 1000, 64), (2, 2, 64), (7, 5, 1), (1000, 3, 200), (4, 8, 10**6), (1000, 1000, 10**6)],
     )
     def test_answers_do_not_depend_on_how_rows_are_cut(
         self, folder: Path, expected: list[Any], batch_rows: int, window_rows: int, batch_tokens: int
@@ -111,7 +119,7 @@ class TaskConformance(ABC):
     def test_an_optional_input_may_be_null_or_left_out(self, folder: Path) -> None:
         optional = [role.name for role in schema_of(self.task).inputs if not role.required]
         required = {name: values for name, values in self.columns.items() if name not in optional}
-        made = scoring.scorer(folder, task=self.task, inputs=tuple(required))
+        made = self.scorer(folder, inputs=tuple(required))
         nulls = {**required, **{name: [None] * self.count for name in optional}}
         without = structs(score(made, table(self.task, required)))
         assert_same(structs(score(self.scorer(folder), table(self.task, nulls))), without)
@@ -120,11 +128,19 @@ class TaskConformance(ABC):
         for role in self.columns:
             if not pa.types.is_string(schema_of(self.task).role(role).type):
                 continue
-            at = next(i for i, value in enumerate(self.columns[self.main]) if value is not None)
-            found = structs(score(self.scorer(folder), spoilt(self.table, role, at)))
+            at = next(i for i, values in enumerate(self.rows) if None not in values)
+            found = structs(score(self.scorer(folder), spoilt(self.table, role, [at])))
             assert_same(found[:at] + found[at + 1 :], expected[:at] + expected[at + 1 :])
             assert found[at]["error"]["code"] == "invalid_text"
             assert [name for name, field in found[at].items() if field is not None] == ["error"]
+
+    def test_rows_may_all_be_bad(self, folder: Path) -> None:
+        role = next(name for name in self.columns if pa.types.is_string(schema_of(self.task).role(name).type))
+        found = structs(score(self.scorer(folder), spoilt(self.table, role, range(self.count))))
+        errors = [row and row["error"]["code"] for row in found]
+        others = [name for name in self.columns if name != role and schema_of(self.task).role(name).required]
+        nulls = [any(self.columns[name][i] is None for name in others) for i in range(self.count)]
+        assert errors == [None if null else "invalid_text" for null in nulls]
 
     @pytest.mark.parametrize("batches", [0, 1, 2])
     def test_no_rows_give_no_window(self, folder: Path, batches: int) -> None:
@@ -145,7 +161,8 @@ class TaskConformance(ABC):
             for name, column in columns.items():
                 rows = rows.append_column(f"the {name}", column)
             by_row = Request(
-                inputs={name: name for name in self.columns}, params={name: Column(f"the {name}") for name in columns}
+                inputs={name: name for name in self.columns},
+                params={**self.given, **{name: Column(f"the {name}") for name in columns}},
             )
             made = Scorer(self.scorer(folder).task, by_row, batch_tokens=256, compute=Compute())
             assert_same(structs(score(made, rows)), want)
@@ -162,10 +179,11 @@ def table(task: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     return pa.table({name: pa.array(values, schema_of(task).role(name).type) for name, values in columns.items()})
 
 
-def spoilt(rows: pa.Table, column: str, at: int) -> pa.Table:
-    """The rows with bytes that are not UTF-8 in one place, as Spark's ``cast(binary AS string)`` lets them through."""
+def spoilt(rows: pa.Table, column: str, at: Iterable[int]) -> pa.Table:
+    """The rows with bytes that are not UTF-8 in these places: Spark's ``cast(binary AS string)`` lets them through."""
     values = rows[column].cast(pa.binary()).to_pylist()
-    values[at] = b"caf\xe9"
+    for place in at:
+        values[place] = b"caf\xe9%d" % place
     return rows.set_column(rows.column_names.index(column), column, pa.array(values, pa.binary()).view(pa.string()))
 
 

@@ -78,7 +78,7 @@ def test_windows_keep_every_row(parts: list[list[str]], rows: int, nbytes: int) 
 
 
 def test_equal_rows_are_scored_once_and_null_rows_never() -> None:
-    found = distinct(batch("b", None, "a", "b", None, "a", "c"), ["text"])
+    found = distinct(batch("b", None, "a", "b", None, "a", "c"), ["text"], required=["text"])
     texts = ["b", None, "a", "b", None, "a", "c"]
     assert sorted(texts[i] for i in found.first) == ["a", "b", "c"]
     assert [None if i < 0 else texts[found.first[i]] for i in found.inverse] == texts
@@ -86,7 +86,7 @@ def test_equal_rows_are_scored_once_and_null_rows_never() -> None:
 
 def test_rows_are_equal_only_with_all_columns() -> None:
     window = pa.record_batch({"text": ["a", "a", "a", "a", None], "k": pa.array([1, 2, 1, None, 1], pa.int32())})
-    found = distinct(window, ["text", "k"])
+    found = distinct(window, ["text", "k"], required=["text"])
     assert found.first.size == 3  # (a, 1), (a, 2), (a, null)
     assert found.inverse[0] == found.inverse[2]
     assert len({int(i) for i in found.inverse[[0, 1, 3]]}) == 3
@@ -109,7 +109,7 @@ def test_all_null_columns_of_any_type_have_one_code(dtype: pa.DataType) -> None:
 def test_dictionary_columns_are_compared_by_value() -> None:
     codes = pa.array([0, 1, 2, None, 3], pa.int32())
     texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b", "a", None]))
-    found = distinct(pa.record_batch({"text": texts}), ["text"])
+    found = distinct(pa.record_batch({"text": texts}), ["text"], required=["text"])
     assert found.inverse.tolist() == [0, 1, 0, -1, -1]
 
 

@@ -10,18 +10,45 @@ from engine.schema import ERROR, SCHEMAS, STATS, ddl, schema_of
 from engine.tasks import TASKS, task_class
 
 _ERROR = "error: STRUCT<code: STRING, message: STRING, retryable: BOOLEAN>"
-DDL = {
-    "text-classification": (
-        "STRUCT<label: STRING, score: FLOAT, scores: ARRAY<STRUCT<label: STRING, score: FLOAT>>, "
-        f"tokens: INT, truncated: BOOLEAN, {_ERROR}>"
+_SEEN = "tokens: INT, truncated: BOOLEAN"
+_SCORES = "label: STRING, score: FLOAT, scores: ARRAY<STRUCT<label: STRING, score: FLOAT>>"
+_ANSWER = "answer: STRING, score: FLOAT, start: INT, end: INT"
+_CHOICES = "ARRAY<STRUCT<index: INT, text: STRING, finish_reason: STRING, logprob: FLOAT>>"
+_USAGE = "usage: STRUCT<prompt_tokens: INT, completion_tokens: INT, total_tokens: INT>"
+_TEXT_TO_TEXT = (
+    "text: STRING, prompt_tokens: INT, completion_tokens: INT, finish_reason: STRING, logprob: FLOAT, "
+    f"alternatives: {_CHOICES}, truncated: BOOLEAN"
+)
+FIELDS = {
+    "text-classification": f"{_SCORES}, {_SEEN}",
+    "token-classification": (
+        f"entities: ARRAY<STRUCT<entity: STRING, score: FLOAT, word: STRING, start: INT, end: INT>>, {_SEEN}"
     ),
-    "embeddings": f"STRUCT<embedding: ARRAY<FLOAT>, tokens: INT, truncated: BOOLEAN, {_ERROR}>",
+    "zero-shot-classification": f"{_SCORES}, {_SEEN}",
+    "fill-mask": f"masks: ARRAY<ARRAY<STRUCT<token: STRING, score: FLOAT, sequence: STRING>>>, {_SEEN}",
+    "question-answering": f"{_ANSWER}, answers: ARRAY<STRUCT<{_ANSWER}>>, tokens: INT",
+    "table-question-answering": (
+        f"answer: STRING, cells: ARRAY<STRUCT<row: INT, column: INT, text: STRING>>, aggregator: STRING, {_SEEN}"
+    ),
+    "summarization": _TEXT_TO_TEXT,
+    "translation": _TEXT_TO_TEXT,
+    "text2text-generation": _TEXT_TO_TEXT,
+    "text-generation": f"choices: {_CHOICES}, {_USAGE}, truncated: BOOLEAN",
+    "llm/v1/completions": f"choices: {_CHOICES}, {_USAGE}, truncated: BOOLEAN",
+    "embeddings": f"embedding: ARRAY<FLOAT>, {_SEEN}",
+    "list-embeddings": f"embeddings: ARRAY<ARRAY<FLOAT>>, {_SEEN}",
+    "llm/v1/embeddings": (
+        "data: ARRAY<STRUCT<index: INT, embedding: ARRAY<FLOAT>>>, "
+        "usage: STRUCT<prompt_tokens: INT, total_tokens: INT>, truncated: BOOLEAN"
+    ),
+    "feature-extraction": f"features: ARRAY<ARRAY<FLOAT>>, {_SEEN}",
+    "reranking": f"score: FLOAT, {_SEEN}",
 }
 
 
 @pytest.mark.parametrize("task", SCHEMAS)
 def test_ddl_of_every_task(task: str) -> None:
-    assert ddl(schema_of(task).output) == DDL[task]
+    assert ddl(schema_of(task).output) == f"STRUCT<{FIELDS[task]}, {_ERROR}>"
 
 
 @pytest.mark.parametrize("task", SCHEMAS)
@@ -48,8 +75,8 @@ def test_a_type_without_a_spark_name_is_refused() -> None:
 
 
 def test_a_task_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(UnsupportedTaskError, match=r"text-classification, embeddings.*'fill-mask'"):
-        schema_of("fill-mask")
+    with pytest.raises(UnsupportedTaskError, match=r"text-classification, token-classification.*'image-to-text'"):
+        schema_of("image-to-text")
 
 
 def test_an_input_is_found_by_its_role() -> None:

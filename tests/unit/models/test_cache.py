@@ -27,7 +27,7 @@ def fill(folder: Path, weights: bytes = WEIGHTS) -> Manifest:
     (folder / "model.safetensors").write_bytes(weights)
     facts: dict[str, Any] = {"task": "embeddings", "dtype": "float32", "pooling": "mean", "normalize": False}
     sizes: dict[str, Any] = {"parameters": 1, "hidden": 1, "weight_bytes": len(weights), "max_length": None}
-    manifest = Manifest(**facts, **sizes, tied={}, made_with={}, files=file_digests(folder))
+    manifest = Manifest(**facts, **sizes, special_tokens=2, tied={}, made_with={}, files=file_digests(folder))
     (folder / FILE).write_text(manifest.to_json())
     return manifest
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from engine.errors import ParameterError
 from engine.options import Column
 from engine.tasks.embeddings import pool
 from tests import scoring, tiny
@@ -105,13 +106,39 @@ def test_more_dimensions_than_the_model_has_are_refused(shipped: Path) -> None:
     assert len(fits["embedding"]) == len(whole["embedding"]) == 32
     assert refused["embedding"] is None
     assert refused["error"]["code"] == "invalid_parameter"
-    assert refused["error"]["message"] == ("expected dimensions of at most 32, the numbers this model gives, got 33")
+    assert refused["error"]["message"].startswith("expected a value of column wide that embeddings takes: ")
 
 
-def test_more_dimensions_than_the_model_has_cost_no_forward(shipped: Path) -> None:
-    [scored] = scoring.windows(scoring.scorer(shipped, params={"dimensions": 1000}), text=tiny.WORDS)
-    assert {row["error"]["code"] for row in scored.result.to_pylist()} == {"invalid_parameter"}
-    assert (scored.stats.batches, scored.stats.failed) == (0, len(tiny.WORDS))
+def test_more_dimensions_than_the_model_has_are_refused_before_any_row(shipped: Path) -> None:
+    with pytest.raises(ParameterError, match="expected dimensions of at most 32, the numbers this model gives, got 33"):
+        scoring.scorer(shipped, params={"dimensions": 33})
+
+
+def test_a_limit_below_the_special_tokens_is_refused_before_any_row(shipped: Path) -> None:
+    with pytest.raises(ParameterError, match="expected max_length of at least 2, the special tokens, got 1"):
+        scoring.scorer(shipped, params={"max_length": 1})
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_a_long_text_is_read_in_windows(shipped: Path, pooling: str) -> None:
+    """200 words in windows of 10 tokens, 8 of them words, each window starting 6 words on: 33 windows."""
+    words = [tiny.WORDS[i % 50] for i in range(200)]
+    params = {"long_text": "chunk", "max_length": 10, "stride": 2, "chunk_pooling": pooling}
+    params |= {"pooling": "mean", "normalize": False}
+    short, row = scoring.rows(scoring.scorer(shipped, params=params), text=["the day", " ".join(words)])
+    windows = [hidden_states(shipped, " ".join(words[i : i + 8]), 12).mean(axis=0) for i in range(0, 193, 6)]
+    assert (row["tokens"], row["truncated"], len(windows)) == (330, False, 33)
+    expected = np.mean(windows, axis=0) if pooling == "mean" else np.max(windows, axis=0)
+    np.testing.assert_allclose(row["embedding"], expected, rtol=1e-5, atol=1e-5)
+    expected = hidden_states(shipped, "the day", 12).mean(axis=0)
+    np.testing.assert_allclose(short["embedding"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_long_text_is_an_error_where_that_is_asked(shipped: Path) -> None:
+    params = {"long_text": "error", "max_length": 5}
+    found = scoring.rows(scoring.scorer(shipped, params=params), text=["the day", "the day the day", "the day"])
+    assert [row["error"] and row["error"]["code"] for row in found] == [None, "too_long", None]
+    assert found[1]["embedding"] is None
 
 
 @pytest.mark.weights

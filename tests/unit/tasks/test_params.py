@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import ParameterError, UnsupportedTaskError
 from engine.options import Column
-from engine.tasks import TASKS
+from engine.tasks import TASKS, task_class
 from engine.tasks.embeddings import EmbeddingsParams
 from engine.tasks.params import describe, parse_params, takes
 from engine.tasks.text_classification import TextClassificationParams
@@ -17,14 +17,14 @@ from engine.tasks.text_classification import TextClassificationParams
 @pytest.mark.parametrize(
     ("task", "params", "expected"),
     [
-        ("text-classification", {}, TextClassificationParams(None, "auto", None)),
+        ("text-classification", {}, TextClassificationParams(top_k=None, function_to_apply="auto", max_length=None)),
         (
             "text-classification",
             {"top_k": 2, "function_to_apply": "sigmoid", "max_length": 9},
-            TextClassificationParams(2, "sigmoid", 9),
+            TextClassificationParams(top_k=2, function_to_apply="sigmoid", max_length=9),
         ),
         ("text-classification", {"top_k": None}, TextClassificationParams()),
-        ("embeddings", {"normalize": True, "pooling": "cls"}, EmbeddingsParams("cls", True)),
+        ("embeddings", {"normalize": True, "pooling": "cls"}, EmbeddingsParams(pooling="cls", normalize=True)),
         ("embeddings", {"dimensions": 1}, EmbeddingsParams(dimensions=1)),
     ],
 )
@@ -38,7 +38,7 @@ def test_good_parameters_are_taken_over_the_defaults(task: str, params: dict[str
         (
             "embeddings",
             {"top_k": 1},
-            "embeddings has no parameter 'top_k'; it takes pooling: auto or mean",
+            "embeddings has no parameter 'top_k'; it takes max_length: int or null",
         ),
         ("embeddings", {"normalize": 1}, "expected normalize to be true or false or null, got 1"),
         ("embeddings", {"pooling": "max"}, "expected pooling to be auto or mean or cls or last, got 'max'"),
@@ -63,24 +63,29 @@ def test_a_column_is_left_to_its_rows_but_not_its_name() -> None:
 
 
 def test_a_task_that_is_not_there_has_no_parameters() -> None:
-    with pytest.raises(UnsupportedTaskError, match="'fill-mask'"):
-        parse_params("fill-mask", {})
+    with pytest.raises(UnsupportedTaskError, match="'no-such-task'"):
+        parse_params("no-such-task", {})
 
 
 def test_parameters_are_described_in_words() -> None:
     assert describe("embeddings") == [
+        ("max_length", "int or null", "null"),
+        ("long_text", "truncate or error or chunk", "truncate"),
+        ("stride", "int or null", "null"),
         ("pooling", "auto or mean or cls or last", "auto"),
         ("normalize", "true or false or null", "null"),
         ("dimensions", "int or null", "null"),
-        ("max_length", "int or null", "null"),
+        ("chunk_pooling", "mean or max", "mean"),
     ]
     assert takes("text-classification") == (
+        "max_length: int or null = null; long_text: truncate or error or chunk = truncate; stride: int or null = null; "
         "top_k: int or null = null; function_to_apply: auto or softmax or sigmoid or none = auto; "
-        "max_length: int or null = null"
+        "chunk_pooling: mean or max = mean"
     )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_default_is_a_good_parameter(task: str) -> None:
-    defaults = parse_params(task, {})
+    needed = {name: ["one"] for name in task_class(task).required}
+    defaults = parse_params(task, needed)
     assert parse_params(task, vars(defaults)) == defaults

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
@@ -40,8 +39,8 @@ def sequences(tokens: Tokens) -> list[tuple[list[int], list[int]]]:
 def test_tokens_are_those_of_transformers_row_by_row(
     tokenizer: Any, limit: int | None, pairs: list[Any] | None
 ) -> None:
-    columns = {"text": pa.array(TEXTS)} | ({"text_pair": pa.array(pairs)} if pairs else {})
-    found = tokenize(tokenizer, columns, limit)
+
+    found = tokenize(tokenizer, TEXTS, pairs, max_length=limit)
     options = {"truncation": limit is not None, "max_length": limit, "verbose": False}
     whole = [tokenizer(a, b, verbose=False) for a, b in zip(TEXTS, pairs or [None] * 5, strict=True)]
     cut = [tokenizer(a, b, **options) for a, b in zip(TEXTS, pairs or [None] * 5, strict=True)]
@@ -56,17 +55,17 @@ def test_a_tokenizer_in_python_gives_the_same_kind_of_tokens() -> None:
     """ByT5: a byte is its value and 3 more, every part ends with 1."""
     from transformers import ByT5Tokenizer
 
-    found = tokenize(ByT5Tokenizer(), {"text": pa.array(["ab", "abcdef"]), "text_pair": pa.array(["c", None])}, 5)
+    found = tokenize(ByT5Tokenizer(), ["ab", "abcdef"], ["c", None], max_length=5)
     assert [ids for ids, _ in sequences(found)] == [[100, 101, 1, 102, 1], [100, 101, 102, 103, 1]]
     assert found.truncated.tolist() == [False, True]
 
 
 def test_a_limit_below_the_special_tokens_is_refused(tokenizer: Any) -> None:
     with pytest.raises(RowError, match=r"invalid_parameter: expected max_length of at least 2.*got 1"):
-        tokenize(tokenizer, {"text": pa.array(["the"])}, 1)
+        tokenize(tokenizer, ["the"], max_length=1)
     with pytest.raises(RowError, match=r"expected max_length of at least 3.*got 2"):
-        tokenize(tokenizer, {"text": pa.array(["the"]), "text_pair": pa.array(["a"])}, 2)
-    assert tokenize(tokenizer, {"text": pa.array(["the"])}, 2).truncated.tolist() == [True]
+        tokenize(tokenizer, ["the"], ["a"], max_length=2)
+    assert tokenize(tokenizer, ["the"], max_length=2).truncated.tolist() == [True]
 
 
 class Interrupted:
@@ -90,7 +89,7 @@ def test_scorers_that_share_a_tokenizer_keep_their_own_limits(tokenizer: Any) ->
     found: dict[int, int] = {}
 
     def work(limit: int) -> None:
-        found[limit] = int(tokenize(shared, {"text": pa.array(["the " * 90])}, limit).lengths[0])
+        found[limit] = int(tokenize(shared, ["the " * 90], max_length=limit).lengths[0])
 
     threads = [threading.Thread(target=work, args=(limit,)) for limit in (8, 16)]
     for thread in threads:
@@ -106,6 +105,7 @@ def test_sequences_are_padded_on_the_right(tokenizer: Any) -> None:
         types=np.array([0, 0, 0, 0, 0, 0, 0, 1, 1]),
         offsets=np.array([0, 3, 5, 9]),
         truncated=np.zeros(3, bool),
+        owner=np.arange(3),
     )
     inputs = collate(tokens, np.array([2, 1]), tokenizer, "cpu")
     assert inputs.keys() == {"input_ids", "attention_mask", "token_type_ids"}
