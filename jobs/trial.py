@@ -45,10 +45,11 @@ class Trial:
 
 
 def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Table:
-    """The first rows of the source whose main input is not null: the columns that scoring reads and the key."""
-    main = resolved.inputs[schema_of(resolved.model.task).inputs[0].name]
+    """The first rows of the source with all required inputs: the columns that scoring reads and the key."""
+    required = [resolved.inputs[role.name] for role in schema_of(resolved.model.task).inputs if role.required]
     names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
-    rows = tables.read_source(spark, resolved.definition).where(f"`{main}` IS NOT NULL").select(*names)
+    whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
+    rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)
     return rows.limit(count).toArrow()
 
 

@@ -40,11 +40,12 @@ def takes(task: str) -> str:
 
 
 def describe(task: str) -> list[tuple[str, str, str]]:
-    """Name, type and default of every parameter of a task, in words."""
+    """Name, type and default of every parameter of a task, in words; what it shares with other tasks comes last."""
     cls, required = task_class(task).Params, task_class(task).required
     hints = typing.get_type_hints(cls)
     return [
-        (f.name, _words(hints[f.name]), "required" if f.name in required else _value(f.default)) for f in fields(cls)
+        (f.name, _words(hints[f.name]), "required" if f.name in required else _value(f.default))
+        for f in sorted(fields(cls), key=lambda f: f.name not in cls.__annotations__)
     ]
 
 

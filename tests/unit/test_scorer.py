@@ -170,7 +170,7 @@ def test_a_parameter_that_is_not_utf_8_costs_its_row() -> None:
 
 
 def test_a_bad_fixed_parameter_is_refused_before_any_row() -> None:
-    with pytest.raises(ParameterError, match=r"no parameter 'topk'; it takes .*top_k: int or null = null"):
+    with pytest.raises(ParameterError, match=r"no parameter 'topk'; it takes top_k: int or null = null"):
         fake({"topk": 1})
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +69,14 @@ def test_a_wrong_definition_is_exit_code_2_without_a_traceback() -> None:
     ]
 
 
-def test_tasks_shows_every_field_of_every_task() -> None:
+def test_tasks_shows_every_field_of_every_task_and_a_job_of_it(tmp_path: Path) -> None:
     done = embercast("tasks")
     assert done.exit_code == 0
     for name, schema in SCHEMAS.items():
-        one = embercast("tasks", name).stdout
+        one, _, job = embercast("tasks", name).stdout.partition("  for example\n")
         assert one in done.stdout
+        (tmp_path / "job.yaml").write_text(textwrap.dedent(job))
+        assert embercast("validate", str(tmp_path / "job.yaml")).exit_code == 0
         for field in schema.output.fields:
             assert f"    {field.name}: " in one
     assert "    top_k: int or null = null" in done.stdout

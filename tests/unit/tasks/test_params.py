@@ -38,7 +38,7 @@ def test_good_parameters_are_taken_over_the_defaults(task: str, params: dict[str
         (
             "embeddings",
             {"top_k": 1},
-            "embeddings has no parameter 'top_k'; it takes max_length: int or null",
+            "embeddings has no parameter 'top_k'; it takes pooling: auto or mean",
         ),
         ("embeddings", {"normalize": 1}, "expected normalize to be true or false or null, got 1"),
         ("embeddings", {"pooling": "max"}, "expected pooling to be auto or mean or cls or last, got 'max'"),
@@ -69,18 +69,18 @@ def test_a_task_that_is_not_there_has_no_parameters() -> None:
 
 def test_parameters_are_described_in_words() -> None:
     assert describe("embeddings") == [
-        ("max_length", "int or null", "null"),
-        ("long_text", "truncate or error or chunk", "truncate"),
-        ("stride", "int or null", "null"),
         ("pooling", "auto or mean or cls or last", "auto"),
         ("normalize", "true or false or null", "null"),
         ("dimensions", "int or null", "null"),
         ("chunk_pooling", "mean or max", "mean"),
+        ("max_length", "int or null", "null"),
+        ("long_text", "truncate or error or chunk", "truncate"),
+        ("stride", "int or null", "null"),
     ]
     assert takes("text-classification") == (
-        "max_length: int or null = null; long_text: truncate or error or chunk = truncate; stride: int or null = null; "
         "top_k: int or null = null; function_to_apply: auto or softmax or sigmoid or none = auto; "
-        "chunk_pooling: mean or max = mean"
+        "chunk_pooling: mean or max = mean; max_length: int or null = null; "
+        "long_text: truncate or error or chunk = truncate; stride: int or null = null"
     )
 
 
