@@ -11,7 +11,7 @@ from engine.tasks.params import describe as describe_params
 
 
 def describe(name: str | None = None) -> list[str]:
-    """One text for each task; for the named one with a job beside it. Raises UnsupportedTaskError where there is none."""
+    """One text for each task, or for the named one and a job of it. Raises UnsupportedTaskError for an unknown task."""
     if name is None:
         return ["\n".join(_lines(task)) for task in SCHEMAS]
     job = "".join(f"    {line}\n" for line in example(name).splitlines())
