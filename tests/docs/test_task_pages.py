@@ -24,7 +24,7 @@ def suites() -> Iterator[Any]:
                 yield pytest.param(suite, id=suite.task)
 
 
-@pytest.mark.parametrize("suite", suites())
+@pytest.mark.parametrize("suite", list(suites()))
 def test_the_job_of_a_task_scores(suite: type[TaskConformance], tmp_path: Path) -> None:
     from jobs.definition import load
 
