@@ -61,6 +61,7 @@ class DeviceError(EmbercastError):
 ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
     "invalid_text": False,  # the bytes are not UTF-8
     "invalid_parameter": False,  # a parameter column holds a value the task does not take
+    "invalid_table": False,  # the value is no table: not JSON, of another shape, or without a cell
     "too_long": False,  # the text is longer than the model takes, and the job wants no cut text
     "encode_failed": False,  # the tokenizer (or other preparation) raised on this row alone
     "forward_failed": False,  # the model raised on this row alone

@@ -87,7 +87,7 @@ _ENTITY: Final = pa.struct(
 )
 _FILLED: Final = pa.struct(_fields(token=pa.string(), score=pa.float32(), sequence=pa.string()))
 _ANSWER: Final = {"answer": pa.string(), "score": pa.float32(), "start": pa.int32(), "end": pa.int32()}
-_CELL: Final = pa.struct(_fields(row=pa.int32(), column=pa.int32(), text=pa.string()))
+_CELL: Final = pa.struct(_fields(row=pa.int32(), column=pa.int32(), text=pa.string(), score=pa.float32()))
 _CHOICE: Final = pa.struct(_fields(index=pa.int32(), text=pa.string(), finish_reason=pa.string(), logprob=pa.float32()))
 _USAGE: Final = pa.struct(_fields(prompt_tokens=pa.int32(), completion_tokens=pa.int32(), total_tokens=pa.int32()))
 _EMBEDDING: Final = pa.struct(_fields(index=pa.int32(), embedding=_VECTOR))

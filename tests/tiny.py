@@ -79,3 +79,24 @@ def save(
     segments = ["token_type_ids"] if architecture == "bert" else []
     tokenizer(model_input_names=["input_ids", *segments, "attention_mask"]).save_pretrained(folder)
     return folder
+
+
+def save_tapas(folder: Path, *, seed: int = 0, **overrides: Any) -> Path:
+    """Saves a tiny TAPAS, with WTQ's four aggregations unless ``overrides`` say otherwise, and its tokenizer."""
+    import torch
+    from transformers import AutoModelForTableQuestionAnswering, TapasTokenizer
+
+    vocabulary = dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[EMPTY]", *WORDS, *PIECES])
+    labels = {0: "NONE", 1: "SUM", 2: "AVERAGE", 3: "COUNT"}
+    own = {"num_aggregation_labels": 4, "aggregation_labels": labels, "no_aggregation_label_index": 0}
+    own |= {"vocab_size": len(vocabulary), "max_position_embeddings": 128}
+    torch.manual_seed(seed)
+    model = AutoModelForTableQuestionAnswering.from_config(config("tapas", **{**own, **overrides}))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 or name.endswith("output_weights"):
+                parameter.normal_(0.0, 0.25)
+    model.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    TapasTokenizer(str(folder / "vocab.txt"), model_max_length=128).save_pretrained(folder)
+    return folder

@@ -129,7 +129,9 @@ def _special_tokens(ref: ModelRef, tokenizer: Path) -> int:
     from engine.models.load import load_tokenizer
 
     try:
-        return int(load_tokenizer(tokenizer).num_special_tokens_to_add(pair=False))
+        loaded = load_tokenizer(tokenizer)
+        pair = loaded.__class__.__name__ == "TapasTokenizer"  # takes nothing but pairs, and raises
+        return int(loaded.num_special_tokens_to_add(pair=pair))
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"expected a tokenizer that transformers loads at {ref.uri}, got: {error}") from error
 

@@ -17,6 +17,7 @@ _TASK_OF: Final = {
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForMaskedLM": "fill-mask",
+    "TapasForQuestionAnswering": "table-question-answering",
     "ForQuestionAnswering": "question-answering",
     "ForCausalLM": "text-generation",
 }

@@ -18,6 +18,10 @@ from engine.errors import RowError
 #: A tokenizer holds its truncation as state, and all scorers of a process share it: two at once would mix their limits.
 _TOKENIZING: Final = threading.Lock()
 
+_NO_ROOM: Final = (
+    "expected a text beside which a window has room for more than stride tokens: shorten it, or the stride"
+)
+
 Cut: TypeAlias = Literal["longest_first", "only_first", "only_second"]
 
 
@@ -97,7 +101,8 @@ def tokenize(
         spans: whether each token's place is wanted; only tokenizers in Rust know it.
 
     Raises RowError(invalid_parameter) where ``max_length`` is below the special tokens, which would not be cut, where
-    ``stride`` leaves a window nothing new, and for windows or spans of a tokenizer in Python.
+    ``stride`` leaves a window nothing new, and for windows or spans of a tokenizer in Python; RowError(too_long) where
+    the text that is not cut leaves a window nothing new.
     """
     _check(tokenizer, max_length, stride, pairs is not None)
     sequences = [(text, pair) if pair else text for text, pair in zip(texts, pairs or [None] * len(texts), strict=True)]
@@ -138,7 +143,12 @@ def _tokenize_fast(
             padding_side=None,
         )
         backend = tokenizer.backend_tokenizer
-        found = backend.encode_batch(sequences) if spans else backend.encode_batch_fast(sequences)
+        try:
+            found = backend.encode_batch(sequences) if spans else backend.encode_batch_fast(sequences)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # Rust's; no Exception, so that it would end the worker's task
+                raise
+            raise RowError("too_long", _NO_ROOM) from None
     if stride is None:
         owner, truncated = np.arange(len(found)), [bool(e.overflowing) for e in found]
     else:

@@ -68,6 +68,18 @@ def test_a_limit_below_the_special_tokens_is_refused(tokenizer: Any) -> None:
     assert tokenize(tokenizer, ["the"], max_length=2).truncated.tolist() == [True]
 
 
+@pytest.mark.parametrize("words", [54, 60])
+def test_a_pair_that_leaves_windows_no_room_is_a_row_error(tokenizer: Any, words: int) -> None:
+    """61 tokens are left by the special ones, 7 are shared. Rust panics, and a panic is no Exception."""
+    with pytest.raises(RowError, match="too_long: expected a text beside which a window has room"):
+        tokenize(tokenizer, ["the " * 90], ["of " * words], max_length=64, cut="only_first", stride=7)
+
+
+def test_a_pair_may_leave_windows_one_new_token(tokenizer: Any) -> None:
+    found = tokenize(tokenizer, ["the " * 90], ["of " * 53], max_length=64, cut="only_first", stride=7)
+    assert found.lengths.tolist() == [64] * 83  # 8 tokens, then one more each of the other 82
+
+
 class Interrupted:
     """A tokenizer whose threads meet between setting the limit and using it, if nothing holds them apart."""
 
