@@ -91,9 +91,19 @@ def _codes(column: pa.Array) -> Index:
         encoded = pc.dictionary_encode(_plain(column), null_encoding="encode")
     except pa.ArrowNotImplementedError:  # nested types
         seen: dict[str, int] = {}
-        return np.array([seen.setdefault(repr(value), len(seen)) for value in column.to_pylist()], np.int64)
+        values = column.cast(_as_bytes(column.type)).to_pylist()  # strings that are not UTF-8 have no Python value
+        return np.array([seen.setdefault(repr(value), len(seen)) for value in values], np.int64)
     indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return indices
+
+
+def _as_bytes(dtype: pa.DataType) -> pa.DataType:
+    """The type with binary for every string in its lists and structs."""
+    if pa.types.is_struct(dtype):
+        return pa.struct([field.with_type(_as_bytes(field.type)) for field in dtype.fields])
+    if pa.types.is_list(dtype):
+        return pa.list_(dtype.value_field.with_type(_as_bytes(dtype.value_type)))
+    return pa.binary() if pa.types.is_string(dtype) else dtype
 
 
 def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhead: int = 256) -> Iterator[Index]:

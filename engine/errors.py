@@ -59,10 +59,11 @@ class DeviceError(EmbercastError):
 
 #: code → may a retry help? The only codes a row's ``error.code`` can have.
 ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
-    "invalid_text": False,  # the bytes are not UTF-8
+    "invalid_text": False,  # the bytes are not UTF-8, or a text of a list is null where all are needed
     "invalid_parameter": False,  # a parameter column holds a value the task does not take
     "invalid_table": False,  # the value is no table: not JSON, of another shape, or without a cell
-    "too_long": False,  # the text is longer than the model takes, and the job wants no cut text
+    "too_long": False,  # the text is longer than the model takes, and can't or shall not be cut
+    "no_mask": False,  # the text holds no mask to fill
     "encode_failed": False,  # the tokenizer (or other preparation) raised on this row alone
     "forward_failed": False,  # the model raised on this row alone
     "decode_failed": False,  # turning this row's output into the struct raised

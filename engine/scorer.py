@@ -89,7 +89,8 @@ class Scorer:
 
     def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scored]:
         """As many rows out as in, in order. The next window is read and encoded while this one is computed."""
-        cut = windows(batches, rows=self.compute.window_rows, nbytes=self.compute.window_bytes)
+        rows = min(self.compute.window_rows, self.task.window_rows or self.compute.window_rows)
+        cut = windows(batches, rows=rows, nbytes=self.compute.window_bytes)
         with prefetched(self._encode, cut) as encoded:
             for work in encoded:
                 self._forward(work)

@@ -13,7 +13,9 @@ from engine.models import pooling
 from engine.tasks import task_class
 
 #: MLflow knows the names of transformers' pipelines only.
-_PIPELINES: Final[Mapping[str, str]] = {"embeddings": "feature-extraction"}
+_PIPELINES: Final[Mapping[str, str]] = dict.fromkeys(
+    ("embeddings", "list-embeddings", "llm/v1/embeddings"), "feature-extraction"
+)
 #: What a stock MLflow needs beside itself to load the model.
 _NEEDED: Final = ("transformers", "torch", "accelerate")
 
@@ -63,7 +65,7 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
 
 
 def _shipped(folder: Path, task: str) -> dict[str, Any] | None:
-    if task != "embeddings" or not (folder / "modules.json").exists():
+    if task not in _PIPELINES or not (folder / "modules.json").exists():
         return None
     shipped = pooling.read(folder)
     limit = {} if shipped.max_length is None else {"max_length": shipped.max_length}

@@ -14,7 +14,7 @@ import pyarrow as pa
 from engine.errors import ParameterError
 from engine.options import Column as ParameterColumn
 from engine.options import Compute
-from engine.schema import ddl, schema_of
+from engine.schema import Input, TaskSchema, ddl, schema_of
 from udfs.scoring import PreparedModel, prepare
 from udfs.worker import Descriptor
 
@@ -57,7 +57,7 @@ def udf(
     names = [role.name for role in schema_of(model.task).inputs]
     descriptors = [model.descriptor(dict(zip(names[:n], names[:n], strict=True))) for n in range(1, len(names) + 1)]
     make = _arrow_udf if _kind(kind) == "arrow" else _pandas_udf
-    return make(descriptors, ddl(schema_of(model.task).output)).asNondeterministic()
+    return make(descriptors, schema_of(model.task)).asNondeterministic()
 
 
 def register(spark: SparkSession, name: str, model: str | PreparedModel, **options: Any) -> Any:
@@ -79,24 +79,36 @@ def _kind(asked: str | None) -> str:
     return asked or ("arrow" if has_arrow else "pandas")
 
 
-def _arrow_udf(descriptors: list[Descriptor], returns: str) -> Any:
+def _arrow_udf(descriptors: list[Descriptor], schema: TaskSchema) -> Any:
     from pyspark.sql.functions import arrow_udf
 
     def score_arrow(batches: Iterator[tuple[pa.Array, ...]]) -> Iterator[pa.Array]:
         yield from _results(descriptors, map(_columns, batches))
 
-    return arrow_udf(_typed(score_arrow, pa.Array, pa.Array), returns)
+    return arrow_udf(_typed(score_arrow, pa.Array, pa.Array), ddl(schema.output))
 
 
-def _pandas_udf(descriptors: list[Descriptor], returns: str) -> Any:
+def _pandas_udf(descriptors: list[Descriptor], schema: TaskSchema) -> Any:
     from pyspark.sql.functions import pandas_udf
 
     def score_pandas(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
-        arrays = (tuple(pa.Array.from_pandas(s, type=pa.string()) for s in series) for series in map(_columns, batches))
+        arrays = (tuple(map(arrow_column, series, schema.inputs)) for series in map(_columns, batches))
         for result in _results(descriptors, arrays):
             yield pa.RecordBatch.from_arrays(result.flatten(), names=result.type.names).to_pandas()
 
-    return pandas_udf(_typed(score_pandas, pd.Series, pd.DataFrame), returns)
+    return pandas_udf(_typed(score_pandas, pd.Series, pd.DataFrame), ddl(schema.output))
+
+
+def arrow_column(series: pd.Series, role: Input) -> pa.Array:
+    """A pandas column in the type of its role.
+
+    A role that also reads lists gets lists, a single value as a list of one: a batch of nulls does not tell which of
+    both its column holds, and the batches of a column have one type.
+    """
+    if not role.also:
+        return pa.Array.from_pandas(series, type=role.type)
+    values = [[value] if isinstance(value, str) else value for value in series]
+    return pa.array(values, role.also[0], from_pandas=True)
 
 
 def _typed(function: Callable[..., Any], takes: type, gives: type) -> Callable[..., Any]:

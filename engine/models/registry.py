@@ -12,7 +12,7 @@ from typing import Any, Final
 from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
 from engine.models import folder
 from engine.models.ref import ModelRef
-from engine.schema import schema_of
+from engine.schema import SCHEMAS, schema_of
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _SCHEMES: Final = ("models:/", "runs:/")
@@ -124,22 +124,19 @@ def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, task: s
         version=version,
         model_dir=model_dir,
         tokenizer_dir=tokenizer if tokenizer.is_dir() else model_dir,
-        task=_mlflow_task(uri, flavor.get("task"), task),
+        task=task or _mlflow_task(uri, flavor),
         dtype=_dtype(folder.read_json(model_dir / "config.json")),
         params=dict(flavors.get("python_function", {}).get("model_config") or {}),
     )
 
 
-def _mlflow_task(uri: str, logged: str | None, asked: str | None) -> str:
-    if asked is not None:
-        return asked
-    if logged == "feature-extraction":
-        raise UnsupportedTaskError(
-            f"{uri} was logged for feature-extraction: for one vector a text ask for task embeddings"
-        )
+def _mlflow_task(uri: str, flavor: dict[str, Any]) -> str:
+    serving, logged = flavor.get("inference_task"), flavor.get("task")
+    if serving in SCHEMAS:  # llm/v1/…, of which the pipeline's own task is only the means
+        return str(serving)
     if logged is None:
         raise UnsupportedTaskError(f"{uri} was logged without a task: give one, `embercast tasks` lists them")
-    return _OTHER_NAMES.get(logged, logged)
+    return str(_OTHER_NAMES.get(logged, logged))
 
 
 def _dtype(config: dict[str, Any]) -> str | None:

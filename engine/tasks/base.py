@@ -57,6 +57,8 @@ class Task(ABC):
     #: Parameters that ``encode`` reads row by row where a column gives them: their column comes with the inputs, under
     #: the parameter's name. Rows that differ in other parameters are encoded and computed apart.
     by_row: ClassVar[tuple[str, ...]] = ()
+    #: Rows of a window at most, whatever the job allows, where answers are far larger than inputs; None for no limit.
+    window_rows: ClassVar[int | None] = None
     #: What the loaded model's bundle says of itself; None for a task without a bundle.
     manifest: Manifest | None = None
 

@@ -113,6 +113,13 @@ def tokenize(
     return _tokenize_fast(tokenizer, sequences, max_length, cut, stride, spans)
 
 
+def first_token(tokenizer: Any, text: str) -> int | None:
+    """The id of a text's first token, special tokens left out; None where the tokenizer makes none of it."""
+    with _TOKENIZING:
+        ids = tokenizer(text, add_special_tokens=False, max_length=1, truncation=True)["input_ids"]
+    return int(ids[0]) if ids else None
+
+
 def _check(tokenizer: Any, max_length: int | None, stride: int | None, pair: bool) -> None:
     least = tokenizer.num_special_tokens_to_add(pair=pair)
     if max_length is None:
@@ -183,7 +190,7 @@ def _laid_out(
     ids: Sequence[Any], types: Sequence[Any], truncated: Sequence[bool], owner: Index, spans: Spans | None
 ) -> Tokens:
     offsets = np.zeros(len(ids) + 1, np.int64)
-    np.cumsum([len(one) for one in ids], out=offsets[1:])
+    np.cumsum(np.array([len(one) for one in ids], np.int64), out=offsets[1:])
     flat = np.fromiter(chain.from_iterable(ids), np.int64, count=int(offsets[-1]))
     flat_types = np.fromiter(chain.from_iterable(types), np.int64, count=int(offsets[-1]))
     return Tokens(flat, flat_types, offsets, np.array(truncated, bool), owner.astype(np.int64), spans)

@@ -126,7 +126,7 @@ class TaskConformance(ABC):
 
     def test_text_that_is_not_utf_8_costs_only_itself(self, folder: Path, expected: list[Any]) -> None:
         for role in self.columns:
-            if not pa.types.is_string(schema_of(self.task).role(role).type):
+            if not _holds_text(schema_of(self.task).role(role).type):
                 continue
             at = next(i for i, values in enumerate(self.rows) if None not in values)
             found = structs(score(self.scorer(folder), spoilt(self.table, role, [at])))
@@ -135,7 +135,7 @@ class TaskConformance(ABC):
             assert [name for name, field in found[at].items() if field is not None] == ["error"]
 
     def test_rows_may_all_be_bad(self, folder: Path) -> None:
-        role = next(name for name in self.columns if pa.types.is_string(schema_of(self.task).role(name).type))
+        role = next(name for name in self.columns if _holds_text(schema_of(self.task).role(name).type))
         found = structs(score(self.scorer(folder), spoilt(self.table, role, range(self.count))))
         errors = [row and row["error"]["code"] for row in found]
         others = [name for name in self.columns if name != role and schema_of(self.task).role(name).required]
@@ -181,10 +181,17 @@ def table(task: str, columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 
 def spoilt(rows: pa.Table, column: str, at: Iterable[int]) -> pa.Table:
     """The rows with bytes that are not UTF-8 in these places: Spark's ``cast(binary AS string)`` lets them through."""
-    values = rows[column].cast(pa.binary()).to_pylist()
-    for place in at:
-        values[place] = b"caf\xe9%d" % place
-    return rows.set_column(rows.column_names.index(column), column, pa.array(values, pa.binary()).view(pa.string()))
+    at, whole = [*at], rows[column].combine_chunks()
+    broken = pa.array([b"caf\xe9%d" % place for place in at], pa.binary()).view(pa.string())
+    if pa.types.is_list(whole.type):
+        broken = pa.ListArray.from_arrays(pa.array(range(len(at) + 1), pa.int32()), broken, type=whole.type)
+    places = np.arange(len(whole))
+    places[at] = len(whole) + np.arange(len(at))
+    return rows.set_column(rows.column_names.index(column), column, pa.concat_arrays([whole, broken]).take(places))
+
+
+def _holds_text(dtype: pa.DataType) -> bool:
+    return pa.types.is_string(dtype.value_type if pa.types.is_list(dtype) else dtype)
 
 
 def score(made: Scorer, rows: pa.Table, *, batch_rows: int = 1000) -> list[Scored]:

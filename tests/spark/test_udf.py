@@ -112,6 +112,28 @@ def test_a_udf_equals_plain_transformers(spark: SparkSession, df: DataFrame, fol
             assert scores == pytest.approx(plain.scores(folder, body), abs=1e-5)
 
 
+LISTS = [["a good day", None, "so many"], None, [], ["they"], [None], ["a good day", None, "so many"], ["now"]]
+
+
+@pytest.mark.parametrize(
+    ("task", "column"), [("list-embeddings", "texts"), ("llm/v1/embeddings", "full"), ("llm/v1/embeddings", "body")]
+)
+def test_lists_of_texts_through_every_door(spark: SparkSession, folder: Path, task: str, column: str) -> None:
+    full = [[text for text in texts if text] if texts is not None else None for texts in LISTS]
+    rows = [(*row, *lists) for row, *lists in zip(ROWS, LISTS, full, strict=True)]
+    types = "id INT, body STRING, title STRING, texts ARRAY<STRING>, full ARRAY<STRING>"
+    df = spark.createDataFrame(rows, types).coalesce(1)
+    model = prepare(spark, str(folder), task=task, compute=Compute(dtype="float32"))
+    expected = structs(score(df, model=model, input=column, output="s"))
+    assert [row is None for row in expected] == [i == 1 for i in range(len(ROWS))]
+    assert all(row["error"] is None for row in expected if row)
+    for door in (by_arrow, by_pandas):
+        found = structs(door(spark, df, model, [column]))
+        if door is by_pandas:  # which can't return a null struct
+            found[1] = None
+        assert found == expected
+
+
 @pytest.mark.parametrize("kind", ["arrow", "pandas"])
 def test_no_error_code_means_success_with_both_kinds(
     spark: SparkSession, df: DataFrame, classifier: PreparedModel, kind: str

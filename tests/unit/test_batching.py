@@ -310,3 +310,15 @@ def test_no_rows_run_nothing() -> None:
 def test_memory_errors_are_told_from_others() -> None:
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_lists_with_bytes_that_are_no_text_are_told_apart_too() -> None:
+    """As a careless writer makes them: they have no value in Python."""
+    values = [b"\xff", b"a", b"\xff", b"\xfe"]
+    strings = pa.array(values, pa.binary()).view(pa.string())
+    lists = pa.ListArray.from_arrays(pa.array(range(5), pa.int32()), strings)
+    structs = pa.ListArray.from_arrays(lists.offsets, pa.StructArray.from_arrays([strings], names=["x"]))
+    for column in (lists, structs):
+        found = distinct(pa.record_batch({"column": column}), ["column"], required=["column"])
+        assert found.inverse[0] == found.inverse[2]
+        assert len(set(found.inverse.tolist())) == 3

@@ -154,16 +154,8 @@ def without_transformers(folder: Path) -> None:
             "to hold its weights; it only names hub/name (save_pretrained=False). Run mlflow.transformers.persist_pret",
         ),
         (flavor_without("task"), UnsupportedTaskError, "was logged without a task: give one, `embercast tasks` lists"),
-        (
-            flavor_without(task="feature-extraction"),
-            UnsupportedTaskError,
-            "for one vector a text ask for task embeddings",
-        ),
-        (
-            flavor_without(task="fill-mask"),
-            UnsupportedTaskError,
-            "among text-classification, embeddings; got 'fill-mask'",
-        ),
+        (flavor_without(task="image-to-text"), UnsupportedTaskError, "reranking; got 'image-to-text'"),
+        (flavor_without(task="fill-mask"), UnsupportedTaskError, "…ForMaskedLM or …ForPreTraining or "),
         (without_transformers, ModelError, "expected a model with MLflow's transformers flavor"),
         (only_pickled, UnsafeModelError, "found only pytorch_model.bin, which is unpickled to be read"),
         (with_own_code, UnsafeModelError, "has an auto_map: loading it would run the model's own code"),
@@ -185,8 +177,17 @@ def test_logged_models_that_cannot_be_scored(
 def test_a_task_asked_for_wins_over_the_logged_one(registry: Registry, tmp_path: Path) -> None:
     folder = shutil.copytree(registry.folder, tmp_path / "model")
     flavor_without(task="feature-extraction")(folder)
+    assert resolve(str(folder)).task == "feature-extraction"
     assert resolve(str(folder), task="embeddings").task == "embeddings"
     assert resolve(str(folder), task="text-classification").task == "text-classification"
+
+
+def test_a_model_logged_for_a_served_task_is_scored_for_it(registry: Registry, tmp_path: Path) -> None:
+    folder = shutil.copytree(registry.folder, tmp_path / "model")
+    flavor_without(task="feature-extraction", inference_task="llm/v1/embeddings")(folder)
+    assert resolve(str(folder)).task == "llm/v1/embeddings"
+    flavor_without(task="text-classification", inference_task="llm/v1/none")(folder)
+    assert resolve(str(folder)).task == "text-classification"
 
 
 def test_a_model_logged_under_a_tasks_other_name_is_scored(registry: Registry, tmp_path: Path) -> None:
