@@ -91,9 +91,17 @@ def _codes(column: pa.Array) -> Index:
         encoded = pc.dictionary_encode(_plain(column), null_encoding="encode")
     except pa.ArrowNotImplementedError:  # nested types
         seen: dict[str, int] = {}
-        return np.array([seen.setdefault(repr(value), len(seen)) for value in column.to_pylist()], np.int64)
+        keys = (_nested_key(value, row) for row, value in enumerate(column))
+        return np.array([seen.setdefault(key, len(seen)) for key in keys], np.int64)
     indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return indices
+
+
+def _nested_key(value: pa.Scalar, row: int) -> str:
+    try:
+        return repr(value.as_py())
+    except UnicodeDecodeError:  # an error of this row alone, which no other is taken to be equal to
+        return f"row {row}"
 
 
 def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhead: int = 256) -> Iterator[Index]:
