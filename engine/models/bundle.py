@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import cache, pooling
+from engine.models import activation, cache, pooling
 from engine.models.manifest import FILE, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
@@ -87,6 +87,8 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
         special_tokens=_special_tokens(ref, into / "tokenizer"),
         made_with=_versions(),
         files=file_digests(into),
+        labels=int(getattr(model.config, "num_labels", 0) or 0),
+        activation=activation.read(ref.model_dir),
     )
     (into / FILE).write_text(manifest.to_json(), encoding="utf-8")
     return manifest

@@ -23,6 +23,7 @@ class Manifest:
         tied: parameter name → the name it shares its storage with.
         max_length, pooling, normalize: as a sentence-transformers folder ships them.
         special_tokens: how many the tokenizer adds to a single text.
+        labels: outputs of a classifying head; activation: what a cross-encoder's folder names to make scores of them.
         made_with: versions of engine and transformers, which decide the layout of the weights.
         files: file name → (sha256, bytes).
     """
@@ -39,6 +40,8 @@ class Manifest:
     special_tokens: int
     made_with: Mapping[str, str]
     files: Mapping[str, tuple[str, int]]
+    labels: int = 0
+    activation: str | None = None
 
     @property
     def digest(self) -> str:

@@ -27,7 +27,7 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
             raise ParameterError(
                 f"expected {name} to be {_words(hints[name])}, got {value!r}; {task} takes {takes(task)}"
             )
-    missing = [name for name in task_class(task).required if params.get(name) is None]
+    missing = [name for name in task_class(task).required if params.get(name) in (None, [], ())]
     if missing:
         raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
     values = {name: value for name, value in params.items() if not isinstance(value, Column)}

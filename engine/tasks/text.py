@@ -14,7 +14,9 @@ from engine.batching import Index
 from engine.errors import ParameterError, RowError
 from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
+from engine.schema import schema_of
 from engine.tasks.base import Encoded, Task
+from engine.tasks.pairs import Pairs
 from engine.tasks.tokens import Cut, Tokens, collate, longest_input, texts_of, tokenize
 
 _NO_TOKENS: Final = "the tokenizer makes no token of this text: leave out empty texts for this model"
@@ -58,7 +60,7 @@ class ChunkParams(TextParams):
 class Sequences:
     """What ``forward`` and ``decode`` of a task on sequences read."""
 
-    tokens: Tokens
+    tokens: Tokens | Pairs
     params: Any
 
 
@@ -93,8 +95,13 @@ class TextTask(Task):
             )
 
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
-        first, *rest = (texts_of(inputs[role]) for role in self.texts if role in inputs)
-        return self.encode_texts(first, rest[0] if rest else None, params)
+        texts, *seconds = (texts_of(inputs[role]) for role in self.texts if role in inputs)
+        pairs: list[str | None] | None = seconds[0] if seconds else None
+        if pairs is not None and not schema_of(self.name).role(self.texts[1]).required:
+            # An empty second text that might have been left out is none, as for transformers called row by row
+            # (its own batches would add an empty segment).
+            pairs = [pair or None for pair in pairs]
+        return self.encode_texts(texts, pairs, params)
 
     def encode_texts(self, texts: Sequence[Any], pairs: Sequence[Any] | None, params: Any) -> Encoded:
         """Rows of strings → sequences, as ``params.long_text`` asks."""
@@ -116,7 +123,7 @@ class TextTask(Task):
         return [pa.array(tokens[rows].astype(np.int32), pa.int32()), pa.array(cut[rows] > 0, pa.bool_())]
 
 
-def encoded_rows(tokens: Tokens, rows: int, params: Any, limit: int | None) -> Encoded:
+def encoded_rows(tokens: Tokens | Pairs, rows: int, params: Any, limit: int | None) -> Encoded:
     """Sequences as items. A row whose text is too long, where that is an error, and one without tokens, fail."""
     # Tokenizers without special tokens make none of an empty text, and a sequence of padding alone has no answer.
     found = {int(row): RowError("encode_failed", _NO_TOKENS) for row in tokens.owner[tokens.lengths == 0]}

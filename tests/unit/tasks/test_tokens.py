@@ -34,16 +34,27 @@ def sequences(tokens: Tokens) -> list[tuple[list[int], list[int]]]:
     return [(tokens.ids[a:b].tolist(), tokens.types[a:b].tolist()) for a, b in cuts]
 
 
+def unbatched(encoding: Any) -> dict[str, list[int]]:
+    """The one sequence of a batch."""
+    return {name: values[0] for name, values in encoding.items()}
+
+
+def test_special_tokens_may_be_left_out(tokenizer: Any) -> None:
+    found = tokenize(tokenizer, TEXTS, max_length=None, special_tokens=False)
+    assert [ids for ids, _ in sequences(found)] == [tokenizer(t, add_special_tokens=False)["input_ids"] for t in TEXTS]
+
+
 @pytest.mark.parametrize("limit", [8, 64, None])
 @pytest.mark.parametrize("pairs", [None, PAIRS])
 def test_tokens_are_those_of_transformers_row_by_row(
     tokenizer: Any, limit: int | None, pairs: list[Any] | None
 ) -> None:
-
+    """In batches of one, which keep an empty second text as a segment."""
     found = tokenize(tokenizer, TEXTS, pairs, max_length=limit)
     options = {"truncation": limit is not None, "max_length": limit, "verbose": False}
-    whole = [tokenizer(a, b, verbose=False) for a, b in zip(TEXTS, pairs or [None] * 5, strict=True)]
-    cut = [tokenizer(a, b, **options) for a, b in zip(TEXTS, pairs or [None] * 5, strict=True)]
+    rows = [([a], None if b is None else [b]) for a, b in zip(TEXTS, pairs or [None] * 5, strict=True)]
+    whole = [unbatched(tokenizer(*row, verbose=False)) for row in rows]
+    cut = [unbatched(tokenizer(*row, **options)) for row in rows]
     assert sequences(found) == [(one["input_ids"], one["token_type_ids"]) for one in cut]
     assert found.lengths.tolist() == [len(one["input_ids"]) for one in cut]
     assert found.truncated.tolist() == [

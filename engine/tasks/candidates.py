@@ -1,0 +1,70 @@
+"""Candidate labels: the same for every row, or those that a column gives each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.batching import Index
+from engine.tasks.tokens import texts_of
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Labels of rows. A row without labels has none that can be taken.
+
+    Args:
+        names: string [names], the labels.
+        name: int64 [labels of all rows], place of each in ``names``.
+        row: int64 [labels of all rows], the row of each, ascending.
+    """
+
+    names: pa.Array
+    name: Index
+    row: Index
+
+
+def for_all(labels: Sequence[str], rows: int) -> Candidates:
+    """The same labels for so many rows."""
+    count = len(labels)
+    return Candidates(pa.array(labels, pa.string()), np.tile(np.arange(count), rows), np.repeat(np.arange(rows), count))
+
+
+def of_column(column: pa.Array) -> Candidates:
+    """The labels that each cell gives: a list of strings, or a string with commas between labels.
+
+    A null, an empty cell, a list with a null in it, and every cell of a column of another type give none. Raises
+    RowError(invalid_text) where the bytes of a label are not UTF-8.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if _is_string(column.type):
+        column = _split(column)
+    if not (_is_list(column.type) and _is_string(column.type.value_type)):
+        return for_all([], len(column))
+    sizes = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+    labels = pc.dictionary_encode(column.flatten())
+    row = np.repeat(np.arange(len(column)), sizes)
+    good = ~np.isin(row, row[np.asarray(labels.indices.is_null())])
+    name = np.asarray(pc.fill_null(labels.indices, 0), np.int64)
+    return Candidates(labels.dictionary.cast(pa.string()), name[good], row[good])
+
+
+def _split(column: pa.Array) -> pa.Array:
+    """Each distinct string cut at its commas, as transformers' pipeline does it."""
+    cells = pc.dictionary_encode(column)
+    parts = ((label.strip() for label in (cell or "").split(",")) for cell in texts_of(cells.dictionary))
+    lists = pa.array([[label for label in labels if label] for labels in parts], pa.list_(pa.string()))
+    return lists.take(cells.indices)
+
+
+def _is_string(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_))
