@@ -221,7 +221,7 @@ def test_duplicates_are_scored_once_where_their_labels_are_equal_too(folder: Pat
 
 
 def test_tokens_are_summed_over_the_pairs_and_a_cut_is_flagged(folder: Path) -> None:
-    """61 words fill the 64 tokens with one more word in the hypothesis and three special tokens, 60 with two more."""
+    """60 words fill the 64 tokens with one word in the hypothesis and three special tokens, 59 words with two."""
     made = scorer(folder, candidate_labels=["the", "the water"], hypothesis_template="{}")
     fits, one_cut, both_cut = scoring.rows(made, text=["the " * 59, "the " * 60, "the " * 61])
     assert (fits["tokens"], fits["truncated"]) == (63 + 64, False)
