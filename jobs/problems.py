@@ -92,11 +92,15 @@ def _add_inputs(found: Located, task: str, inputs: Data) -> None:
 def _add_params(found: Located, task: str, params: Mapping[str, Data]) -> None:
     from engine.errors import ParameterError
     from engine.options import Column
+    from engine.tasks import task_class
     from engine.tasks.params import parse_params, takes
 
+    needed = {
+        name: Column("") for name in task_class(task).required
+    }  # each is looked at alone, and a model may log one
     for name, value in params.items():
         try:
-            parse_params(task, {name: Column("") if isinstance(value, dict) else value})
+            parse_params(task, {**needed, name: Column("") if isinstance(value, dict) else value})
         except ParameterError as error:
             expected = str(error).partition(", got ")[0].removeprefix(f"expected {name} to be ")
             if expected == str(error):  # not about the value: the name is unknown

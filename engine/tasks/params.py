@@ -18,7 +18,7 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
 
     Raises ParameterError, with the list of what the task takes, for an unknown name or a value of the wrong type.
     """
-    cls = task_class(task).Params
+    cls, required = task_class(task).Params, task_class(task).required
     hints = typing.get_type_hints(cls)
     for name, value in params.items():
         if name not in hints:
@@ -27,7 +27,11 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
             raise ParameterError(
                 f"expected {name} to be {_words(hints[name])}, got {value!r}; {task} takes {takes(task)}"
             )
-    missing = [name for name in task_class(task).required if params.get(name) in (None, [], ())]
+        if name in required and value in ([], ()):
+            raise ParameterError(
+                f"expected {name} to be {_words(hints[name])}, at least one, got {value!r}; {task} takes {takes(task)}"
+            )
+    missing = [name for name in required if params.get(name) is None]
     if missing:
         raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
     values = {name: value for name, value in params.items() if not isinstance(value, Column)}

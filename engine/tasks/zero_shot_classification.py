@@ -52,7 +52,8 @@ class ZeroShotClassificationParams(TextParams):
         super().__post_init__()
         if not _takes_a_label(self.hypothesis_template):
             raise ParameterError(
-                f"expected hypothesis_template with one {{}} where the label goes, got {self.hypothesis_template!r}"
+                "expected hypothesis_template to be a sentence with one {} where the label goes, "
+                f"got {self.hypothesis_template!r}"
             )
 
 

@@ -164,6 +164,18 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert wrong(path)[0].startswith("job.yaml: expected YAML, got an error")
 
 
+def test_params_of_a_task_that_needs_some(tmp_path: Path) -> None:
+    """Each is looked at for itself; one that is missing may come with the logged model."""
+    text = GOOD.replace("task: text-classification", "task: zero-shot-classification")
+    assert load(write(tmp_path, text + "params: {multi_label: true}\n")).params == {"multi_label": True}
+    assert load(write(tmp_path, text + "params: {candidate_labels: {column: teams}}\n"))
+    found = wrong(write(tmp_path, text + "params: {candidate_labels: [], hypothesis_template: it is}\n"))
+    assert [problem.partition("; write")[0] for problem in found] == [
+        "job.yaml:12: params.candidate_labels: expected list of str, at least one, got []",
+        'job.yaml:12: params.hypothesis_template: expected a sentence with one {} where the label goes, got "it is"',
+    ]
+
+
 def test_params(tmp_path: Path) -> None:
     job = load(write(tmp_path, GOOD + "params: {top_k: {column: k}, max_length: 64}\n"))
     assert job.request().params == {"top_k": Column("k"), "max_length": 64}

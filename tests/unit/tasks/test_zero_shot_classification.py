@@ -221,7 +221,7 @@ def test_duplicates_are_scored_once_where_their_labels_are_equal_too(folder: Pat
 
 
 def test_tokens_are_summed_over_the_pairs_and_a_cut_is_flagged(folder: Path) -> None:
-    """61 words fill the 64 tokens with one more word in the hypothesis and three special tokens, 60 with two more."""
+    """60 words fill the 64 tokens with one word in the hypothesis and three special tokens, 59 words with two."""
     made = scorer(folder, candidate_labels=["the", "the water"], hypothesis_template="{}")
     fits, one_cut, both_cut = scoring.rows(made, text=["the " * 59, "the " * 60, "the " * 61])
     assert (fits["tokens"], fits["truncated"]) == (63 + 64, False)
@@ -277,7 +277,7 @@ def test_scores_of_logits_written_out() -> None:
     "template", ["no place", "", "{{}}", "{} and {}", "{label}", "{0}", "{!r}", "{:>9}", "{", "{}}"]
 )
 def test_a_template_without_one_place_is_refused(template: str) -> None:
-    with pytest.raises(ParameterError, match=r"expected hypothesis_template with one \{\} where the label goes, got"):
+    with pytest.raises(ParameterError, match=r"to be a sentence with one \{\} where the label goes, got"):
         parse_params(TASK, {"candidate_labels": ["water"], "hypothesis_template": template})
 
 
@@ -290,12 +290,18 @@ def test_a_template_of_a_column_without_a_place_costs_its_row(folder: Path) -> N
     assert bad["error"]["code"] == "invalid_parameter"
 
 
-@pytest.mark.parametrize("params", [{}, {"candidate_labels": []}, {"candidate_labels": ()}, {"multi_label": True}])
+@pytest.mark.parametrize("params", [{}, {"multi_label": True}])
 def test_missing_labels_are_refused_with_what_the_task_takes(params: dict[str, Any]) -> None:
     with pytest.raises(ParameterError) as caught:
         parse_params(TASK, params)
     assert str(caught.value) == f"{TASK} needs candidate_labels; it takes {takes(TASK)}"
     assert "candidate_labels: list of str = required" in takes(TASK)
+
+
+@pytest.mark.parametrize("labels", [[], ()])
+def test_no_labels_are_refused(labels: Any) -> None:
+    with pytest.raises(ParameterError, match=r"expected candidate_labels to be list of str, at least one, got .*takes"):
+        parse_params(TASK, {"candidate_labels": labels})
 
 
 @pytest.mark.parametrize("labels", ["water, day", [1], ["water", None], None])
