@@ -79,4 +79,8 @@ class Run:
 
 def joined(tokenizer: Any, strings: Sequence[str], edges: Index) -> list[str]:
     """The strings between neighbouring edges, put together as the tokenizer puts tokens together: one a piece."""
-    return [tokenizer.convert_tokens_to_string(strings[a:b]) for a, b in pairwise(edges.tolist())]
+    known: dict[tuple[str, ...], str] = {}  # most words of a table stand in it many times
+    for piece in (pieces := [tuple(strings[a:b]) for a, b in pairwise(edges.tolist())]):
+        if piece not in known:
+            known[piece] = tokenizer.convert_tokens_to_string(list(piece))
+    return [known[piece] for piece in pieces]

@@ -156,7 +156,8 @@ def _tokenize_fast(
 
 
 def _spans(found: Sequence[Any]) -> Spans:
-    places = np.array([place for e in found for place in e.offsets], np.int32).reshape(-1, 2)
+    pairs = chain.from_iterable(e.offsets for e in found)
+    places = np.fromiter(chain.from_iterable(pairs), np.int32).reshape(-1, 2)
     words = [-1 if word is None else word for e in found for word in e.word_ids]
     sides = [-1 if side is None else side for e in found for side in e.sequence_ids]
     return Spans(places[:, 0], places[:, 1], np.array(words, np.int32), np.array(sides, np.int8))
