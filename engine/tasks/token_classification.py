@@ -95,9 +95,10 @@ class TokenClassification(TextTask):
         self, encoded: Encoded, rows: Index, outputs: Sequence[Any], params: TokenClassificationParams
     ) -> pa.StructArray:
         run, values = _stitched(encoded, rows, outputs)
-        pieces = tokens(values, run.row)
         if params.aggregation in _BY_WORD:
             pieces = words(values, run.row, run.continues(self.tokenizer), params.aggregation)
+        else:
+            pieces = tokens(values, run.row)
         found, names = pieces, self.labels.names
         if params.aggregation != "none":
             found, names = merged(pieces, self.labels), self.labels.entities
