@@ -77,7 +77,7 @@ class TextTask(Task):
     #: Which of two texts is cut where they are too long together.
     cut: ClassVar[Cut] = "longest_first"
     #: Whether ``decode`` reads the tokens' places in the text.
-    spans: ClassVar[bool] = False
+    spans: bool = False
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded

@@ -33,8 +33,10 @@ class Tokens:
         ids: int64 [all tokens]; types: int64 [all tokens], the segment (0 or 1) of each.
         offsets: int64 [sequences + 1], where each sequence starts.
         truncated: bool [sequences], whether its text was longer than the model takes and was cut.
-        owner: int64 [sequences], the row each belongs to, ascending: a long text that is not cut gives several.
+        owner: int64 [sequences], the row each belongs to, ascending: a long text that is not cut gives several windows,
+            in the order of the text.
         spans: where asked for, each token's place.
+        stride: how many tokens neighbouring windows of a row share.
     """
 
     ids: npt.NDArray[np.int64]
@@ -43,6 +45,7 @@ class Tokens:
     truncated: npt.NDArray[np.bool_]
     owner: Index
     spans: Spans | None = None
+    stride: int = 0
 
     @property
     def lengths(self) -> npt.NDArray[np.int32]:
@@ -167,17 +170,19 @@ def _tokenize_fast(
     if stride is None:
         owner, truncated = np.arange(len(found)), [bool(e.overflowing) for e in found]
     else:
-        windows = [[e, *e.overflowing] for e in found]
+        # A tokenizer that cuts on the left gives the windows of a text from its end.
+        order = -1 if tokenizer.truncation_side == "left" else 1
+        windows = [[e, *e.overflowing][::order] for e in found]
         owner = np.repeat(np.arange(len(found)), [len(one) for one in windows])
         found = list(chain.from_iterable(windows))
         truncated = [False] * len(found)
-    return _laid_out(
-        [e.ids for e in found], [e.type_ids for e in found], truncated, owner, _spans(found) if spans else None
-    )
+    ids, types, places = [e.ids for e in found], [e.type_ids for e in found], _spans(found) if spans else None
+    return _laid_out(ids, types, truncated, owner, places, stride or 0)
 
 
 def _spans(found: Sequence[Any]) -> Spans:
-    places = np.array([place for e in found for place in e.offsets], np.int32).reshape(-1, 2)
+    pairs = chain.from_iterable(e.offsets for e in found)
+    places = np.fromiter(chain.from_iterable(pairs), np.int32).reshape(-1, 2)
     words = [-1 if word is None else word for e in found for word in e.word_ids]
     sides = [-1 if side is None else side for e in found for side in e.sequence_ids]
     return Spans(places[:, 0], places[:, 1], np.array(words, np.int32), np.array(sides, np.int8))
@@ -192,17 +197,22 @@ def _tokenize_slow(tokenizer: Any, sequences: Sequence[Any], max_length: int | N
         for s, one, long in zip(sequences, whole, truncated, strict=True)
     ]
     ids, types = [c["input_ids"] for c in fitting], [c["token_type_ids"] for c in fitting]
-    return _laid_out(ids, types, truncated, np.arange(len(ids)), None)
+    return _laid_out(ids, types, truncated, np.arange(len(ids)))
 
 
 def _laid_out(
-    ids: Sequence[Any], types: Sequence[Any], truncated: Sequence[bool], owner: Index, spans: Spans | None
+    ids: Sequence[Any],
+    types: Sequence[Any],
+    truncated: Sequence[bool],
+    owner: Index,
+    spans: Spans | None = None,
+    stride: int = 0,
 ) -> Tokens:
     offsets = np.zeros(len(ids) + 1, np.int64)
     np.cumsum(np.array([len(one) for one in ids], np.int64), out=offsets[1:])
     flat = np.fromiter(chain.from_iterable(ids), np.int64, count=int(offsets[-1]))
     flat_types = np.fromiter(chain.from_iterable(types), np.int64, count=int(offsets[-1]))
-    return Tokens(flat, flat_types, offsets, np.array(truncated, bool), owner.astype(np.int64), spans)
+    return Tokens(flat, flat_types, offsets, np.array(truncated, bool), owner.astype(np.int64), spans, stride)
 
 
 def _pair(sequence: str | tuple[str, str]) -> tuple[str, ...]:

@@ -91,6 +91,20 @@ def test_a_pair_may_leave_windows_one_new_token(tokenizer: Any) -> None:
     assert found.lengths.tolist() == [64] * 83  # 8 tokens, then one more each of the other 82
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_windows_stand_in_the_order_of_the_text(side: str) -> None:
+    """Of 9 tokens, in windows of 4 that share 1; a tokenizer that cuts on the left begins at the end."""
+    made = tiny.tokenizer(truncation_side=side)
+    found = tokenize(made, ["the a and of to in is it you", "the"], max_length=6, stride=1, spans=True)
+    words = [made.decode(ids, skip_special_tokens=True) for ids, _ in sequences(found)]
+    whole = {
+        "right": ["the a and of", "of to in is", "is it you"],
+        "left": ["the a and", "and of to in", "in is it you"],
+    }
+    assert words == [*whole[side], "the"]
+    assert (found.owner.tolist(), found.stride) == ([0, 0, 0, 1], 1)
+
+
 class Interrupted:
     """A tokenizer whose threads meet between setting the limit and using it, if nothing holds them apart."""
 
