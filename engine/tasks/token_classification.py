@@ -19,6 +19,7 @@ from engine.tasks.base import Encoded
 from engine.tasks.entities import Labels, Pieces, merged, once, ranges, tokens, words
 from engine.tasks.text import ChunkParams, Sequences, TextTask
 from engine.tasks.token_run import Run, joined
+from engine.tasks.tokens import Tokens
 
 #: Aggregations that give all tokens of a word one label.
 _BY_WORD: Final = ("first", "average", "max")
@@ -44,6 +45,7 @@ class TokenClassificationParams(ChunkParams):
 class Sentences(Sequences):
     """What ``decode`` reads beside the tokens: the texts [rows], and bool [all tokens], false for special tokens."""
 
+    tokens: Tokens
     texts: Sequence[str]
     content: npt.NDArray[np.bool_]
 
