@@ -51,7 +51,7 @@ class TableQuestionAnswering(TextTask):
         config = self.model.config
         if not config.select_one_column:
             raise UnsupportedTaskError(
-                "expected a TAPAS that answers from one column; with select_one_column false, as this config.json has it, "
+                "expected a TAPAS that answers from one column; with select_one_column false, as here in config.json, "
                 "transformers gives no answer without labels: take another checkpoint"
             )
         self.sequence = TableTokenizer(self.tokenizer, config)
