@@ -51,8 +51,8 @@ class TableQuestionAnswering(TextTask):
         config = self.model.config
         if not config.select_one_column:
             raise UnsupportedTaskError(
-                "expected a TAPAS that answers from one column, this one's config.json has select_one_column false, for "
-                "which transformers gives no answer without labels: take another checkpoint"
+                "expected a TAPAS that answers from one column; with select_one_column false, as here in config.json, "
+                "transformers gives no answer without labels: take another checkpoint"
             )
         self.sequence = TableTokenizer(self.tokenizer, config)
         count = config.num_aggregation_labels if config.aggregation_labels else 0

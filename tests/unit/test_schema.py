@@ -28,7 +28,8 @@ FIELDS = {
     "fill-mask": f"masks: ARRAY<ARRAY<STRUCT<token: STRING, score: FLOAT, sequence: STRING>>>, {_SEEN}",
     "question-answering": f"{_ANSWER}, answers: ARRAY<STRUCT<{_ANSWER}>>, tokens: INT",
     "table-question-answering": (
-        f"answer: STRING, cells: ARRAY<STRUCT<row: INT, column: INT, text: STRING>>, aggregator: STRING, {_SEEN}"
+        "answer: STRING, cells: ARRAY<STRUCT<row: INT, column: INT, text: STRING, score: FLOAT>>, "
+        f"aggregator: STRING, {_SEEN}"
     ),
     "summarization": _TEXT_TO_TEXT,
     "translation": _TEXT_TO_TEXT,

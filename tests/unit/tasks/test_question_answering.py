@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from engine.errors import ParameterError
 from engine.scorer import Scorer
 from tests import scoring, tiny
 from tests.conformance.base import assert_same
@@ -148,3 +149,59 @@ def test_answers_are_those_of_transformers_4(folder: Path, params: dict[str, Any
         assert_same(found["answers"], expected)
         assert_same({name: found[name] for name in expected[0]}, expected[0])
         assert all(one["answer"] == context[one["start"] : one["end"]] for one in found["answers"])
+
+
+def test_a_context_of_5000_words_is_read_whole(bert: Path) -> None:
+    question, context = text(5, 1), text(5000, 2)
+    [row] = rows(bert, [question], [context], top_k=4, impossible_answers=True)
+    assert_same(row["answers"], Plain(bert)(question, context, top_k=4, impossible_answers=True))
+    assert row["tokens"] > 5000
+    assert max(one["start"] for one in row["answers"]) > 64 * 10
+
+
+def test_a_context_without_a_word_has_no_answer(bert: Path) -> None:
+    none = {"answer": "", "score": 0.0, "start": 0, "end": 0}
+    for context in ("", " \n"):
+        [row] = rows(bert, ["what"], [context], top_k=3)
+        assert row["answers"] == [none]
+        [row] = rows(bert, ["what"], [context], top_k=3, impossible_answers=True)
+        assert row["answers"] == [{**none, "score": 1.0}]
+        assert {name: row[name] for name in none} == row["answers"][0]
+
+
+def test_questions_that_leave_no_room_cost_their_rows(bert: Path) -> None:
+    """A window of 64 tokens, 3 of them special, shares 32: a question of 28 leaves room for 33 of a longer context."""
+    long, short = text(300, 4), "the a"
+    questions = ["of " * 28, "of " * 29, "of " * 29, "of " * 70, "", "of"]
+    found = rows(bert, questions, [long, long, short, short, short, long])
+    codes = [row["error"] and row["error"]["code"] for row in found]
+    assert codes == [None, "too_long", None, "too_long", "encode_failed", None]
+    assert "room for more than 32 tokens of its context in a window of 64" in found[1]["error"]["message"]
+    assert found[0]["tokens"] > 64 * 200
+    limited = rows(bert, questions, [short] * 6, max_question_length=28)
+    codes = [row["error"] and row["error"]["code"] for row in limited]
+    assert codes == [None, "too_long", "too_long", "too_long", "encode_failed", None]
+    assert limited[1]["error"]["message"] == "expected a question of at most 28 tokens, got more: shorten it"
+
+
+def test_tokenizers_that_pad_on_the_left_have_the_context_first(tmp_path: Path) -> None:
+    """As their models were trained; the answer is in the context all the same, and never in the question."""
+    folder = tiny.save(tmp_path, head="QuestionAnswering")
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    tiny.tokenizer(model_input_names=names, padding_side="left").save_pretrained(folder)
+    contexts = [text(1 + 20 * i, i) for i in range(6)]
+    made = scorer(folder, top_k=3)
+    assert made.task.context_side == 0  # type: ignore[attr-defined]
+    found = scoring.rows(made, question=["what is it"] * 6, context=contexts)
+    for row, context in zip(found, contexts, strict=True):
+        assert row is not None
+        assert row["answer"] != ""
+        assert all(one["answer"] == context[one["start"] : one["end"]] for one in row["answers"])
+    [alone] = scoring.rows(made, question=["what is it"], context=contexts[5:])
+    assert_same(found[5], alone)
+
+
+@pytest.mark.parametrize("params", [{"top_k": 0}, {"max_answer_length": 0}, {"doc_stride": -1}, {"max_length": 0}])
+def test_parameters_out_of_range_are_refused(bert: Path, params: dict[str, int]) -> None:
+    with pytest.raises(ParameterError, match=f"expected {next(iter(params))} to be null or at least"):
+        scorer(bert, **params)

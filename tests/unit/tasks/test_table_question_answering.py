@@ -92,6 +92,21 @@ def test_answers_are_those_of_the_pipeline(tmp_path: Path, name: str) -> None:
     assert len({row["aggregator"] for row in found}) == (1 if name == "selecting" else 2)
 
 
+def test_padding_makes_no_column_likelier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a longer table a shorter one is padded, and "no column" is the mean of what stands in none."""
+    from transformers.models.tapas import modeling_tapas
+
+    seen: list[Any] = []
+    compute = modeling_tapas.compute_column_logits
+    monkeypatch.setattr(modeling_tapas, "compute_column_logits", lambda *a: seen.append(compute(*a)) or seen[-1])
+    folder = tiny.save_tapas(tmp_path, allow_empty_column_selection=True)
+    rows(folder, ["how"], [table(1, 2, 1)])
+    rows(folder, ["how", "how many"], [table(1, 2, 1), table(6, 4, 2)])
+    alone, together = (one.numpy() for one in seen)
+    assert len(together) == 2
+    np.testing.assert_allclose(together[-1], alone[0], rtol=1e-5, atol=1e-5)
+
+
 def test_a_cell_has_the_mean_probability_of_its_tokens(folder: Path) -> None:
     import pandas as pd
     from transformers import AutoModelForTableQuestionAnswering, AutoTokenizer
