@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from jobs.errors import SourceChangedError
+from jobs.errors import RunError, SourceChangedError
 from jobs.references import reveal
+from jobs.storage import Folder
+from jobs.tables import delta_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
     from jobs.definition import JobDefinition
-    from jobs.storage import Folder
 
 SCHEMA: Final = "source_schema.json"
 CHECKPOINT: Final = "checkpoint"
@@ -31,31 +32,44 @@ _DELTA: Final = {
     "DELTA_STREAMING_CANNOT_CONTINUE_PROCESSING_POST_SCHEMA_EVOLUTION": "the schema of the source changed",
     "DELTA_STREAMING_METADATA_EVOLUTION": "the schema of the source changed",
 }
+#: Of a Delta commit's file, what tells a change from an addition; OPTIMIZE changes no data.
+_ACTIONS: Final = "add STRUCT<dataChange: BOOLEAN>, remove STRUCT<dataChange: BOOLEAN>"
 _ADVICE: Final = (
     "What was scored before stays. To score the source as it is now, run the job under another name into another sink"
 )
 
 
-def check_schema(folder: Folder, found: StructType, definition: JobDefinition, *, accept: bool) -> None:
-    """Compares the source's columns with those of the last run, and remembers them.
+def check_progress(folder: Folder, scored: int, definition: JobDefinition) -> None:
+    """Raises RunError where the sink has rows of this job (``scored``) but its checkpoint is gone."""
+    if scored and not folder.exists(f"{CHECKPOINT}/offsets"):
+        raise RunError(
+            f"{definition.sink.shown} has rows of this job, but the job's progress in {folder.uri} is gone: scoring "
+            "from the start would double them. Put the folder back, or run the job under another name"
+        )
 
-    Raises SourceChangedError with what was added, removed or retyped, unless ``accept``.
-    """
-    now = {field.name: field.dataType.simpleString() for field in found.fields}
-    if folder.exists(SCHEMA) and not accept:
-        before: dict[str, str] = json.loads(folder.read(SCHEMA))
-        changes = [f"{name} {kind} is new" for name, kind in now.items() if name not in before]
-        changes += [f"{name} {kind} is gone" for name, kind in before.items() if name not in now]
-        changes += [
-            f"{name} was {before[name]} and is {kind}" for name, kind in now.items() if before.get(name, kind) != kind
-        ]
-        if changes:
-            raise SourceChangedError(
-                f"the schema of {definition.source.shown} changed since the last run: {'; '.join(changes)}. "
-                "Nothing was scored. If that is meant, run once with --accept-schema"
-            )
+
+def check_schema(folder: Folder, found: StructType, definition: JobDefinition) -> None:
+    """Raises SourceChangedError with what was added, removed or retyped of the source's columns since the last run."""
+    if not folder.exists(SCHEMA):
         return
-    folder.write(SCHEMA, json.dumps(now))
+    now = _types(found)
+    before: dict[str, str] = json.loads(folder.read(SCHEMA))
+    changes = [f"{name} {kind} is new" for name, kind in now.items() if name not in before]
+    changes += [f"{name} {kind} is gone" for name, kind in before.items() if name not in now]
+    changes += [
+        f"{name} was {before[name]} and is {kind}" for name, kind in now.items() if before.get(name, kind) != kind
+    ]
+    if changes:
+        raise SourceChangedError(
+            f"the schema of {definition.source.shown} changed since the last run: {'; '.join(changes)}. "
+            "Nothing was scored. If that is meant, run once with --accept-schema"
+        )
+
+
+def remember_schema(folder: Folder, found: StructType, *, accept: bool) -> None:
+    """Writes the source's columns down at the first run, and again where a change of them is accepted."""
+    if accept or not folder.exists(SCHEMA):
+        folder.write(SCHEMA, json.dumps(_types(found)))
 
 
 def check_files(spark: SparkSession, folder: Folder, definition: JobDefinition) -> None:
@@ -79,16 +93,56 @@ def check_files(spark: SparkSession, folder: Folder, definition: JobDefinition) 
         )
 
 
+def check_commits(spark: SparkSession, folder: Folder, definition: JobDefinition) -> None:
+    """Looks through the commits of a Delta source since the last run for what its stream would stop with.
+
+    Raises SourceChangedError. Reads those commits' own files and no rows; a source of files needs no such look.
+    """
+    if definition.source.format != "delta" or not folder.exists(f"{CHECKPOINT}/offsets"):
+        return
+    from pyspark.sql import functions as f
+
+    offsets = spark.read.text(folder.path(f"{CHECKPOINT}/offsets")).where("value LIKE '%reservoirVersion%'")
+    last = max((json.loads(row["value"]) for row in offsets.collect()), key=_place, default=None)
+    if last is None:
+        return
+    source = delta_table(spark, definition.source)
+    detail = source.detail().first()
+    if detail["id"] != last["reservoirId"]:
+        raise _changed("DIFFERENT_DELTA_TABLE_READ_BY_STREAMING_SOURCE", definition)
+    log = Folder(spark, f"{detail['location']}/_delta_log")
+    until = source.history(1).first()["version"]
+    files = [f"{version:020}.json" for version in range(_place(last), until + 1)]
+    paths = [log.path(name) for name in files if log.exists(name)]
+    if not paths:
+        return
+    actions = spark.read.schema(_ACTIONS).json(paths).groupBy(f.input_file_name())
+    found = actions.agg(f.max("remove.dataChange").alias("removed"), f.max("add.dataChange").alias("added"))
+    for commit in found.where("removed").limit(1).collect():
+        condition = "DELTA_SOURCE_TABLE_IGNORE_CHANGES" if commit["added"] else "DELTA_SOURCE_IGNORE_DELETE"
+        raise _changed(condition, definition)
+
+
+def _place(offset: dict[str, Any]) -> int:
+    """The version of the source that the stream reads next: a commit that was begun has been looked at."""
+    return int(offset["reservoirVersion"]) + (int(offset["index"]) >= 0)
+
+
 def source_changed(error: Exception, definition: JobDefinition) -> SourceChangedError | None:
     """The error of a stream in the user's words, where it is about changed rows of the source."""
     text = str(error)
-    for condition, happened in _DELTA.items():
-        if condition in text:
-            return SourceChangedError(
-                f"{definition.source.shown}: {happened} since the last run; this job scores added rows only "
-                f"(changes: fail). {_ADVICE}"
-            )
-    return None
+    return next((_changed(condition, definition) for condition in _DELTA if condition in text), None)
+
+
+def _changed(condition: str, definition: JobDefinition) -> SourceChangedError:
+    return SourceChangedError(
+        f"{definition.source.shown}: {_DELTA[condition]} since the last run; this job scores added rows only "
+        f"(changes: fail). {_ADVICE}"
+    )
+
+
+def _types(schema: StructType) -> dict[str, str]:
+    return {field.name: field.dataType.simpleString() for field in schema.fields}
 
 
 def _seen(spark: SparkSession, log: str) -> DataFrame:

@@ -65,13 +65,7 @@ class Lease:
             )
 
     def _take_over(self) -> None:
-        holder = self._holder()
-        if holder is not None and _alive(holder):
-            ago = time.time() - holder["seen"]
-            raise LeaseHeldError(
-                f"run {holder['run']} of this job is under way on {holder['host']} (process {holder['pid']}, seen "
-                f"{ago:.0f} s ago): wait for it. Were its driver dead, its lease would end {EXPIRES_S:.0f} s after that"
-            )
+        holder = check_free(self.folder)
         if holder is not None:
             log.warning("run %s on %s died: its lease is taken over", holder["run"], holder["host"])
         # Renaming is what only one of several can do.
@@ -81,20 +75,11 @@ class Lease:
         if not taken or not self.folder.create(FILE, self._text()):
             raise LeaseHeldError("another run of this job took the lease a moment ago: wait for it")
 
-    def _holder(self) -> dict[str, Any] | None:
-        if not self.folder.exists(FILE):
-            return None
-        try:
-            holder: dict[str, Any] = json.loads(self.folder.read(FILE))
-        except ValueError:  # its driver died while it wrote
-            return None
-        return holder
-
     def _renew(self) -> None:
         missed = False
         while not self._stop.wait(_RENEW_S):
             try:
-                holder = self._holder()
+                holder = _holder(self.folder)
                 if holder is None and not missed:
                     missed = True  # not every filesystem replaces a file at once: it is looked for again
                     continue
@@ -108,6 +93,28 @@ class Lease:
 
     def _text(self) -> str:
         return json.dumps({"run": self.run_id, "host": platform.node(), "pid": os.getpid(), "seen": time.time()})
+
+
+def check_free(folder: Folder) -> dict[str, Any] | None:
+    """Raises LeaseHeldError where a run of the job is under way; takes nothing. Returns a dead run's lease."""
+    holder = _holder(folder)
+    if holder is not None and _alive(holder):
+        ago = time.time() - holder["seen"]
+        raise LeaseHeldError(
+            f"run {holder['run']} of this job is under way on {holder['host']} (process {holder['pid']}, seen "
+            f"{ago:.0f} s ago): wait for it. Were its driver dead, its lease would end {EXPIRES_S:.0f} s after that"
+        )
+    return holder
+
+
+def _holder(folder: Folder) -> dict[str, Any] | None:
+    if not folder.exists(FILE):
+        return None
+    try:
+        holder: dict[str, Any] = json.loads(folder.read(FILE))
+    except ValueError:  # its driver died while it wrote
+        return None
+    return holder
 
 
 def _alive(holder: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from engine.options import Column
 from jobs import keys, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.keys import Keys
+from jobs.obstacles import obstacles
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
 from jobs.summary import Planned
@@ -39,7 +40,7 @@ class Plan:
         half: half precision compared with float32 on a few rows; None where it runs in float32 or there is no row.
         keys: null and duplicate keys.
         tried: rows of the trial; failed: of these, rows with an error, by code.
-        warnings: what to look at before a run.
+        warnings: what to look at before a run; first, why a run would be refused if it were started now.
     """
 
     job: str
@@ -123,6 +124,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
+    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=scored)]
     half, failed = _half(spark, resolved, rows, tried), _failed(tried)
     return Plan(
         job=definition.name,
@@ -152,7 +154,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         keys=found,
         tried=rows.num_rows,
         failed=failed,
-        warnings=tuple(_warnings(definition, found, half, rows.num_rows, failed)),
+        warnings=(*refused, *_warnings(definition, found, half, rows.num_rows, failed)),
     )
 
 

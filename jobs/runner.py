@@ -21,7 +21,7 @@ from jobs.lease import Lease
 from jobs.progress import Progress
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
-from jobs.storage import Folder
+from jobs.storage import Folder, job_folder
 from jobs.summary import Planned, Summary
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     source = tables.stream_source(spark, definition)
     planned = _expect(spark, resolved)
     location = tables.create_sink(spark, definition, resolved.sink_schema)
-    folder = Folder(spark, f"{location}/_embercast/{definition.identity}")
+    folder = job_folder(spark, definition, location)
     with Lease(folder, run_id) as lease, Progress(planned.rows) as progress:
         _check_source(spark, folder, definition, source, accept=accept_schema)
         commits = Commits(resolved, run_id, location, lease, progress.committed)
@@ -77,12 +77,10 @@ def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
 def _check_source(
     spark: SparkSession, folder: Folder, definition: JobDefinition, source: DataFrame, *, accept: bool
 ) -> None:
-    if not folder.exists(f"{changes.CHECKPOINT}/offsets") and tables.scored_rows(spark, definition):
-        raise RunError(
-            f"{definition.sink.shown} has rows of this job, but the job's progress in {folder.uri} is gone: scoring "
-            "from the start would double them. Put the folder back, or run the job under another name"
-        )
-    changes.check_schema(folder, source.schema, definition, accept=accept)
+    changes.check_progress(folder, tables.scored_rows(spark, definition), definition)
+    if not accept:
+        changes.check_schema(folder, source.schema, definition)
+    changes.remember_schema(folder, source.schema, accept=accept)
     changes.check_files(spark, folder, definition)
 
 

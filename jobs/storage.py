@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from jobs.definition import JobDefinition
+
 
 class Folder:
     """A folder of small files; ``uri`` is a path or anything that Spark's Hadoop configuration knows."""
@@ -82,3 +84,8 @@ class Folder:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+
+
+def job_folder(spark: SparkSession, definition: JobDefinition, location: str) -> Folder:
+    """Where a job keeps its lease, its checkpoint and what it remembers: in its sink's ``location``."""
+    return Folder(spark, f"{location}/_embercast/{definition.identity}")

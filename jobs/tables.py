@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SchemaError
 from engine.schema import ddl, schema_of
@@ -117,19 +117,29 @@ def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructT
 
 def create_sink(spark: SparkSession, definition: JobDefinition, schema: StructType) -> str:
     """Makes the sink where it is missing. Returns its location, a path or URI."""
-    from delta.tables import DeltaTable
-
     sink = definition.sink
     empty = spark.createDataFrame([], _nullable(schema)).write.format("delta").mode("ignore")
     if sink.table is None:
         empty.save(reveal(sink.path))
-        made = DeltaTable.forPath(spark, reveal(sink.path) or "")
     else:
         empty.saveAsTable(reveal(sink.table))
-        made = DeltaTable.forName(spark, reveal(sink.table))
-    detail = made.detail().first()
+    return location_of(spark, sink)
+
+
+def location_of(spark: SparkSession, place: Place) -> str:
+    """Where a Delta table that is there lies, a path or URI."""
+    detail = delta_table(spark, place).detail().first()
     assert detail is not None
     return str(detail["location"])
+
+
+def delta_table(spark: SparkSession, place: Place) -> Any:
+    """The DeltaTable of a source or sink."""
+    from delta.tables import DeltaTable
+
+    if place.table is None:
+        return DeltaTable.forPath(spark, reveal(place.path) or "")
+    return DeltaTable.forName(spark, reveal(place.table))
 
 
 def rows_to_score(spark: SparkSession, definition: JobDefinition) -> int:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.command import Tell, carry_out, some_of
 from benchmarks.text.ratios import REFERENCES, RIVALS
-from benchmarks.text.report import finish, show, show_alone
+from benchmarks.text.report import show, show_alone
 
 WAYS: Final = ("engine", *REFERENCES, "engine-float32", *RIVALS)
 
@@ -22,19 +18,11 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.quick:
         asked.texts, asked.rival_texts, asked.runs = 200, 40, 1
         asked.lengths = asked.lengths[:1]
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of exit, which ends what was started
-    start = time.perf_counter()
-
-    def tell(line: str) -> None:
-        print(f"{time.perf_counter() - start:6.0f} s  {line}", file=sys.stderr, flush=True)
-
-    report = _engine_only(asked, tell) if asked.engine_only else _in_spark(asked, tell)
-    report["took_s"] = time.perf_counter() - start
-    finish(report, asked.save)
+    work = _engine_only if asked.engine_only else _in_spark
+    carry_out(lambda tell: work(asked, tell), asked.save)
 
 
-def _engine_only(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+def _engine_only(asked: argparse.Namespace, tell: Tell) -> dict[str, Any]:
     from benchmarks.text.alone_case import Settings, run
 
     given = {name: getattr(asked, name) for name in ("texts", "lengths", "runs", "dtype", "device")}
@@ -43,7 +31,7 @@ def _engine_only(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict
     return report
 
 
-def _in_spark(asked: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+def _in_spark(asked: argparse.Namespace, tell: Tell) -> dict[str, Any]:
     from benchmarks.text.spark_case import Settings, run
 
     given = {name: getattr(asked, name) for name in ("texts", "rival_texts", "lengths", "runs", "only", "dtype")}
@@ -59,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rival-texts", type=int, default=2_000, help="the first so many of them for all other ways, which are slower")
     add("--lengths", type=_lengths, default=(27, 200, 500), help="mean tokens of the texts: 27,200,500")
     add("--runs", type=int, default=3, help="timed passes of each way")
-    add("--only", type=_ways, default=WAYS, help=f"some of: reference, {', '.join(WAYS)}")
+    add("--only", type=some_of(WAYS, reference=REFERENCES), default=WAYS, help=f"some of: reference, {', '.join(WAYS)}")
     add("--dtype", default="auto", help="of the engine and the reference: auto, float32, bfloat16, float16")
     add("--quick", action="store_true", help="a small smoke run, whose figures mean nothing")
     add("--engine-only", action="store_true", help="engine and reference without Spark and MLflow, on a CPU or a GPU")
@@ -70,15 +58,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lengths(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
-
-
-def _ways(text: str) -> tuple[str, ...]:
-    asked = set(text.split(","))
-    if "reference" in asked:
-        asked = asked - {"reference"} | {*REFERENCES}
-    if unknown := asked - {*WAYS}:
-        raise argparse.ArgumentTypeError(f"expected ways among reference, {', '.join(WAYS)}; got {', '.join(unknown)}")
-    return tuple(way for way in WAYS if way in asked)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def _specs(model: Path, path: Path, rows: int, device: str, dtype: str) -> dict[
 
 
 def _measured(results: dict[str, dict[str, Any]], model: Path, lengths: list[int], peak: float) -> dict[str, Any]:
-    labels = {name: result.pop("labels") for name, result in results.items()}
+    labels = {name: result.pop("answers") for name, result in results.items()}
     reference = next(name for name in labels if name.startswith("reference"))
     for name, share in agreement(labels, reference).items():
         results[name]["labels_as_reference"] = share

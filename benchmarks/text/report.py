@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 _RATIOS: Final = {
-    "engine_to_stock": "engine / stock spark_udf",
+    "engine_to_stock": "engine / {stock}",
     "engine_to_stock_without_fixed": "the same without what a pass costs stock and engine before the first row",
     "engine_to_best_rival": "engine / the best of what people use",
     "engine_to_reference": "engine / eager torch alone",
@@ -25,19 +25,27 @@ def show(report: Mapping[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 120)
     machine = report["machine"]
     console.print(f"{machine['cpu']}, {machine['cores']} cores, bfloat16: {machine['bf16_flag'] or 'no'}")
-    for length, measured in report["lengths"].items():
-        _show(console, f"distinct texts, mean {length} tokens", measured)
+    stock = report.get("stock", "stock spark_udf")
+    for title, measured in _parts(report):
+        _show(console, title, measured, stock)
+
+
+def _parts(report: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for length, measured in report.get("lengths", {}).items():
+        yield f"distinct texts, mean {length} tokens", measured
     if "repeated" in report:
-        _show(console, f"one text in twenty repeated, mean {report['repeated']['length']} tokens", report["repeated"])
+        yield f"one text in twenty repeated, mean {report['repeated']['length']} tokens", report["repeated"]
+    for task, measured in report.get("tasks", {}).items():
+        yield f"{task}, {measured['rows_are']}", measured
 
 
-def _show(console: Any, title: str, measured: Mapping[str, Any]) -> None:
+def _show(console: Any, title: str, measured: Mapping[str, Any], stock_is: str) -> None:
     from rich.table import Table
 
     ways = measured["ways"]
     table = Table(title=title)
     table.add_column("way", no_wrap=True)
-    for name in ("texts", "rows/s", "spread", "a core", "x stock", "cold s", "first row s", "labels as stock"):
+    for name in ("texts", "rows/s", "spread", "a core", "x stock", "cold s", "first row s", "as stock"):
         table.add_column(name, justify="right")
     stock = ways.get("stock", {}).get("rows_per_s")
     for name, way in ways.items():
@@ -46,13 +54,13 @@ def _show(console: Any, title: str, measured: Mapping[str, Any]) -> None:
         cells.append(_cell(way.get("rows_per_core_s"), ".0f"))
         cells.append(_cell(stock and way["rows_per_s"] / stock, ".2f"))
         cells += [_cell(way.get("cold_s"), ".1f"), _cell(way.get("first_row_s"), ".1f")]
-        table.add_row(name, *cells, _cell(way.get("labels_as_stock"), ".1%"))
+        table.add_row(name, *cells, _cell(way.get("labels_as_stock", way.get("answers_as_stock")), ".1%"))
     console.print(table)
     for name, words in _RATIOS.items():
         if name in measured["ratios"]:
             core = measured["ratios"]["per_core"].get(name)
             beside = "" if core is None else f"; by processor time {core:.2f}"
-            console.print(f"  {measured['ratios'][name]:5.2f}  {words}{beside}")
+            console.print(f"  {measured['ratios'][name]:5.2f}  {words.format(stock=stock_is)}{beside}")
 
 
 def show_alone(report: Mapping[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """The ways in Spark: each is a function of a session and a spec that gives a function of a DataFrame.
 
-All read the same cached DataFrame (id, text), of one partition a core: stock ``spark_udf`` loads its model again for
-every partition where the master is local, so more of them would slow it, and fewer leave cores idle. Every task has
-one core. All write to the same sink, which takes every column and keeps nothing. The rest is Spark's default, the
-threads that libraries get included (Spark sets OMP_NUM_THREADS to spark.task.cpus).
+All read the same cached DataFrame (id and the task's inputs), of one partition a core: stock ``spark_udf`` loads its
+model again for every partition where the master is local, so more of them would slow it, and fewer leave cores idle.
+Every task has one core. All write to the same sink, which takes every column and keeps nothing. The rest is Spark's
+default, the threads that libraries get included (Spark sets OMP_NUM_THREADS to spark.task.cpus).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import pyarrow as pa
 
+from benchmarks.pipelines import STOCK, inputs_of
 from benchmarks.text.spec import Spec
 
 if TYPE_CHECKING:
@@ -38,21 +39,28 @@ def stock_batch32(spark: SparkSession, spec: Spec) -> Scoring:
     return stock(spark, spec, logged="stock-batch32")
 
 
-def pipeline_udf(spark: SparkSession, spec: Spec) -> Scoring:
-    """A transformers pipeline, broadcast, in an iterator pandas UDF, with the pipeline's default batch of 1."""
+def pipeline_udf(spark: SparkSession, spec: Spec, *, batch_size: int = 1) -> Scoring:
+    """The task's transformers pipeline, broadcast, in an iterator pandas UDF; its default batch is 1."""
     from pyspark.sql.functions import pandas_udf
     from transformers import pipeline
 
-    sent = spark.sparkContext.broadcast(pipeline("text-classification", model=spec.model, device="cpu"))
+    stock, params, columns = STOCK[spec.task], spec.params, inputs_of(spec.task)
+    sent = spark.sparkContext.broadcast(pipeline(stock.pipeline, model=spec.model, device="cpu"))
 
-    def score(batches: Iterator[pd.Series]) -> Iterator[pd.DataFrame]:
-        classify = sent.value
+    def score(batches: Iterator[Any]) -> Iterator[pd.DataFrame]:
+        run = sent.value
         for batch in batches:
-            yield pd.DataFrame(classify(batch.tolist()))
+            yield stock.score(run, batch if isinstance(batch, tuple) else (batch,), params, batch_size)
 
-    score.__annotations__ = {"batches": Iterator[pd.Series], "return": Iterator[pd.DataFrame]}
-    scored = pandas_udf(score, "label STRING, score DOUBLE")
-    return lambda df: df.withColumn("scored", scored("text"))
+    batch: Any = pd.Series if len(columns) == 1 else tuple[pd.Series, ...]
+    score.__annotations__ = {"batches": Iterator[batch], "return": Iterator[pd.DataFrame]}
+    scored = pandas_udf(score, stock.returns)
+    return lambda df: df.withColumn("scored", scored(*columns))
+
+
+def pipeline_batch32(spark: SparkSession, spec: Spec) -> Scoring:
+    """The same with batches of 32, in the order in which rows come."""
+    return pipeline_udf(spark, spec, batch_size=32)
 
 
 def predict_batch(spark: SparkSession, spec: Spec) -> Scoring:
@@ -85,12 +93,14 @@ def predict_batch(spark: SparkSession, spec: Spec) -> Scoring:
 
 
 def engine(spark: SparkSession, spec: Spec, *, dtype: str | None = None) -> Scoring:
-    """``udfs.score`` of the model as logged, in the dtype it chooses."""
+    """``udfs.score`` of the model, as logged where it is, in the dtype it chooses."""
     from engine.options import Compute
     from udfs.scoring import prepare, score
 
-    model = prepare(spark, spec.logged["stock"], compute=Compute(dtype=dtype or spec.dtype))
-    return lambda df: score(df, model=model, input="text", output="scored")
+    uri = spec.logged.get("stock", spec.model)
+    model = prepare(spark, uri, task=spec.task, params=spec.params, compute=Compute(dtype=dtype or spec.dtype))
+    columns = {name: name for name in inputs_of(spec.task)}
+    return lambda df: score(df, model=model, input=columns, output="scored")
 
 
 def engine_float32(spark: SparkSession, spec: Spec) -> Scoring:
@@ -98,13 +108,20 @@ def engine_float32(spark: SparkSession, spec: Spec) -> Scoring:
     return engine(spark, spec, dtype="float32")
 
 
-WAYS: Final[dict[str, Callable[[SparkSession, Spec], Scoring]]] = {
+Ways = dict[str, Callable[["SparkSession", Spec], Scoring]]
+
+_ENGINE: Final[Ways] = {"engine": engine, "engine-float32": engine_float32}
+#: What a model of text-classification meets, and what one of any other task does: there, stock is the pipeline.
+_TEXT: Final[Ways] = {
     "stock": stock,
     "stock-batch32": stock_batch32,
     "pipeline-udf": pipeline_udf,
     "predict-batch-udf": predict_batch,
-    "engine": engine,
-    "engine-float32": engine_float32,
+}
+_OTHERS: Final[Ways] = {"stock": pipeline_udf, "stock-batch32": pipeline_batch32}
+#: By task.
+WAYS: Final[dict[str, Ways]] = {
+    task: {**_ENGINE, **(_TEXT if task == "text-classification" else _OTHERS)} for task in STOCK
 }
 
 
@@ -122,16 +139,16 @@ class SparkWay:
         self.few_rows = self._frame(texts[: 4 * spec.cores])
 
     def cold(self) -> dict[str, Any]:
-        """Makes the way and scores the first rows. Returns their labels, seconds until the first row and until all."""
+        """Makes the way and scores the first rows. Returns their answers, seconds until the first row and until all."""
         start = time.time()
-        self.scoring = WAYS[self.spec.way](self.spark, self.spec)
-        scored = self.scoring(self.cold_rows).select("id", "scored.label")
-        found = scored.mapInArrow(_when, "id LONG, label STRING, at DOUBLE").collect()
+        self.scoring = WAYS[self.spec.task][self.spec.way](self.spark, self.spec)
+        scored = self.scoring(self.cold_rows).selectExpr("id", f"{STOCK[self.spec.task].answer} answer")
+        found = scored.mapInArrow(_when, "id LONG, answer STRING, at DOUBLE").collect()
         return {
             "session_s": self.session_s,
             "cold_s": time.time() - start,
             "first_row_s": min(row["at"] for row in found) - start,
-            "labels": {row["id"]: row["label"] for row in found},
+            "answers": {row["id"]: row["answer"] for row in found},
         }
 
     def ready(self) -> None:
@@ -153,8 +170,11 @@ class SparkWay:
     def close(self) -> None:
         self.spark.stop()
 
-    def _frame(self, texts: list[str]) -> DataFrame:
-        table = pa.table({"id": pa.array(range(len(texts)), pa.int64()), "text": pa.array(texts, pa.string())})
+    def _frame(self, texts: list[Any]) -> DataFrame:
+        names = inputs_of(self.spec.task)
+        columns = [texts] if len(names) == 1 else zip(*texts, strict=True)
+        inputs = {name: pa.array(column, pa.string()) for name, column in zip(names, columns, strict=True)}
+        table = pa.table({"id": pa.array(range(len(texts)), pa.int64()), **inputs})
         frame = self.spark.createDataFrame(table).cache()
         if frame.count() != len(texts) or frame.rdd.getNumPartitions() != self.spec.cores:
             raise RuntimeError(f"expected {len(texts)} rows in {self.spec.cores} partitions")
@@ -190,7 +210,7 @@ def _run(df: DataFrame) -> None:
 def _when(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         at = pa.array([time.time()] * batch.num_rows, pa.float64())
-        yield pa.RecordBatch.from_arrays([*batch.columns, at], names=["id", "label", "at"])
+        yield pa.RecordBatch.from_arrays([*batch.columns, at], names=["id", "answer", "at"])
 
 
 def _threads(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

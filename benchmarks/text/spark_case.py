@@ -107,7 +107,7 @@ def _measure(
                 **made,
             )
         results |= take_turns(specs, settings.runs, folder, tell)
-    labels = {name: result.pop("labels") for name, result in results.items()}
+    labels = {name: result.pop("answers") for name, result in results.items()}
     for name, share in agreement(labels, "stock").items() if "stock" in labels else ():
         results[name]["labels_as_stock"] = share
     for result in results.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,23 @@ import pytest
 
 from engine.errors import ModelNotFoundError, SchemaError
 from jobs.cli import app
+from jobs.errors import SourceChangedError
 from jobs.keys import look
+from jobs.lease import FILE, Lease
+from jobs.obstacles import obstacles
 from jobs.plan import plan
 from jobs.runner import run
 from jobs.sample import sample
+from jobs.storage import job_folder
+from jobs.tables import scored_rows
 from tests import tiny
 from tests.spark import plain
 from tests.spark.job import add, define, rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from jobs.definition import JobDefinition
 
 pytestmark = pytest.mark.spark
 
@@ -68,6 +76,84 @@ def test_plan_counts_what_this_job_has_scored(spark: SparkSession, folder: Path,
     add(spark, tmp_path, ["new words"], first=100)
     made = plan(definition, spark=spark)
     assert (made.rows, made.scored, made.planned.rows) == (7, 6, 1)
+
+
+def job_files(folder: Path) -> dict[str, bytes]:
+    """What lies in the job's own folder: path → content."""
+    job = folder / "sink" / "_embercast"
+    return {str(file): file.read_bytes() for file in job.rglob("*") if file.is_file()}
+
+
+def refused(spark: SparkSession, definition: JobDefinition) -> list[str]:
+    return list(obstacles(spark, definition, scored=scored_rows(spark, definition)))
+
+
+def test_plan_names_a_run_under_way_and_leaves_its_lease(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    definition = define(tmp_path, folder)
+    assert refused(spark, definition) == []  # there is no sink yet
+    run(definition, spark=spark)
+    before = job_files(tmp_path)
+    assert refused(spark, definition) == []
+    own = job_folder(spark, definition, f"{tmp_path}/sink")
+    with Lease(own, "r1"):
+        held = own.read(FILE)
+        made = plan(definition, spark=spark)
+        assert own.read(FILE) == held
+    assert len(made.warnings) == 1
+    assert made.warnings[0].startswith("a run would be refused now: run r1 of this job is under way on ")
+    assert made.planned.rows == 0
+    assert job_files(tmp_path) == before
+
+
+def test_lost_progress_and_new_columns_are_named_together(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    definition = define(tmp_path, folder)
+    run(definition, spark=spark)
+    more = rows(spark, ["more"], first=100).selectExpr("*", "5 AS stars").write.format("delta").mode("append")
+    more.option("mergeSchema", "true").save(f"{tmp_path}/source")
+    shutil.rmtree(tmp_path / "sink" / "_embercast" / definition.identity / "checkpoint")
+    before = job_files(tmp_path)
+    lost, changed = refused(spark, definition)
+    assert "has rows of this job, but the job's progress in" in lost
+    assert "changed since the last run: stars int is new." in changed
+    assert job_files(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "happened"),
+    [
+        ("UPDATE delta.`{}` SET body = 'other' WHERE id = 0", "rows of the source were updated"),
+        ("DELETE FROM delta.`{}`", "rows of the source were deleted"),
+        ("INSERT OVERWRITE delta.`{}` SELECT 9, 'p', 'other'", "rows of the source were updated, or it was overwri"),
+        ("CREATE OR REPLACE TABLE delta.`{}` USING delta AS SELECT 9 id, 'p' product, 'other' body", "the source "),
+    ],
+)
+def test_plan_names_a_changed_delta_source_as_the_run_does(
+    spark: SparkSession, folder: Path, tmp_path: Path, change: str, happened: str
+) -> None:
+    add(spark, tmp_path, BODIES)
+    definition = define(tmp_path, folder)
+    run(definition, spark=spark)
+    add(spark, tmp_path, ["new"], first=100)
+    spark.sql(f"OPTIMIZE delta.`{tmp_path}/source`")
+    assert refused(spark, definition) == []  # rows were added and files put together
+    spark.sql(change.format(f"{tmp_path}/source"))
+    (named,) = refused(spark, definition)
+    assert happened in named
+    with pytest.raises(SourceChangedError) as caught:
+        run(definition, spark=spark)
+    assert str(caught.value) == named
+
+
+def test_files_written_over_are_named(spark: SparkSession, folder: Path, tmp_path: Path) -> None:
+    rows(spark, BODIES).write.parquet(f"{tmp_path}/source")
+    definition = define(tmp_path, folder, source={"format": "parquet"})
+    run(definition, spark=spark)
+    assert refused(spark, definition) == []
+    rows(spark, BODIES).write.mode("overwrite").parquet(f"{tmp_path}/source")
+    (named,) = refused(spark, definition)
+    assert "that were scored are gone or were written over: part-" in named
 
 
 def test_half_precision_is_compared_with_float32_on_the_same_rows(

@@ -39,7 +39,7 @@ sink:
 
 
 def test_spam_is_told_from_ham(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_property: Any
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record_testsuite_property: Any
 ) -> None:
     from demo.models import fit_head, log_classifier, use_folder
     from jobs.cli import app
@@ -72,8 +72,8 @@ def test_spam_is_told_from_ham(
     assert all(row.spam.error is None and row._model_version == "1" for row in scored)
     right = sum(row.spam.label == expected[row.message_id] for row in scored)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    record_property("accuracy", right / len(scored))
-    record_property("summary", summary)
+    record_testsuite_property("sms_spam_accuracy", right / len(scored))  # a test's own property is no part of xunit2
+    record_testsuite_property("sms_spam_summary", json.dumps(summary))
     assert right / len(scored) >= 0.96  # 0.986 in bfloat16
 
 

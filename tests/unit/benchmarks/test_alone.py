@@ -133,7 +133,7 @@ def test_a_terminated_worker_ends_its_processes(model: Path) -> None:
         cwd=root,
     )
     assert worker.stdout is not None
-    assert json.loads(worker.stdout.readline())["labels"].keys() == {"0", "1", "2", "3", "4"}
+    assert json.loads(worker.stdout.readline())["answers"].keys() == {"0", "1", "2", "3", "4"}
     started = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text(encoding="utf-8").split()
     assert started
     worker.terminate()

@@ -1,0 +1,1 @@
+"""Other tasks than text-classification, against the stock pipeline inside a pandas UDF."""

@@ -1,0 +1,42 @@
+"""Why a run would be refused if it were started now: looked at, neither taken nor written. Runs on the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from jobs import changes, tables
+from jobs.errors import RunError
+from jobs.lease import check_free
+from jobs.storage import job_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from jobs.definition import JobDefinition
+
+
+def obstacles(spark: SparkSession, definition: JobDefinition, *, scored: int) -> Iterator[str]:
+    """What ``run`` would say, a message for each reason: a run under way, progress lost, a source changed.
+
+    Args:
+        spark: with Delta.
+        definition: the job.
+        scored: rows of the sink that this job's runs wrote.
+    """
+    if not tables.sink_exists(spark, definition):
+        return
+    folder = job_folder(spark, definition, tables.location_of(spark, definition.sink))
+    schema = tables.read_source(spark, definition).schema
+    looks: tuple[Callable[[], object], ...] = (
+        lambda: check_free(folder),
+        lambda: changes.check_progress(folder, scored, definition),
+        lambda: changes.check_schema(folder, schema, definition),
+        lambda: changes.check_files(spark, folder, definition),
+        lambda: changes.check_commits(spark, folder, definition),
+    )
+    for look in looks:
+        try:
+            look()
+        except RunError as error:
+            yield str(error)
