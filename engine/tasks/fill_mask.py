@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -138,9 +139,14 @@ class FillMask(TextTask):
         """Token ids of the targets, each once; None where all tokens may be chosen."""
         if not targets:
             return None
-        known = self.tokenizer.get_vocab()
+        known = self._vocabulary
         ids = [known[one] if one in known else first_token(self.tokenizer, one) for one in targets]
         return np.array(sorted({one for one in ids if one is not None}), np.int64)
+
+    @cached_property
+    def _vocabulary(self) -> Mapping[str, int]:
+        vocabulary: dict[str, int] = self.tokenizer.get_vocab()
+        return vocabulary
 
     def _names(self, ids: Index) -> pa.Array:
         """Each token as transformers' pipeline writes it."""

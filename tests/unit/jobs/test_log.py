@@ -55,6 +55,9 @@ def test_what_a_sentence_encoder_ships_is_logged(tmp_path: Path) -> None:
     assert ref.pinned == pinned == "models:/encoder/1"
     logged = Model.load(str(ref.model_dir.parent)).flavors["python_function"]
     assert logged["config"] == {"pooling": "cls", "normalize": True, "max_length": 32}
+    again = resolve(log_folder(folder, name="encoder", task="list-embeddings"))
+    assert again.task == "feature-extraction"
+    assert Model.load(str(again.model_dir.parent)).flavors["python_function"]["config"] == logged["config"]
 
 
 def test_what_can_not_be_logged(tmp_path: Path) -> None:

@@ -57,3 +57,11 @@ def test_windows_are_small_however_many_rows_the_job_allows(tmp_path: Path) -> N
     assert [one.batch.num_rows for one in scored] == [64, 2]
     made = scoring.scorer(folder, task="feature-extraction", window_rows=10)
     assert [one.batch.num_rows for one in scoring.windows(made, text=["the cat"] * 15)] == [10, 5]
+
+
+def test_a_trial_of_a_job_still_is_one_window() -> None:
+    from engine.tasks.feature_extraction import FeatureExtraction
+    from engine.tasks.list_embeddings import ListEmbeddings
+    from jobs.trial import ROWS
+
+    assert min(FeatureExtraction.window_rows, ListEmbeddings.window_rows) >= ROWS

@@ -162,3 +162,54 @@ def test_openais_shape_of_a_text(tmp_path: Path, architecture: str) -> None:
             np.testing.assert_allclose(one["embedding"], wanted, rtol=1e-5, atol=1e-5)
             assert row["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
             assert row["truncated"] == (text == LONG)
+
+
+@pytest.mark.parametrize(
+    ("task", "dtype", "reads"),
+    [
+        ("list-embeddings", "ARRAY<STRING>", True),
+        ("list-embeddings", "STRING", False),
+        ("list-embeddings", "ARRAY<INT>", False),
+        ("llm/v1/embeddings", "ARRAY<STRING>", True),
+        ("llm/v1/embeddings", "STRING", True),
+        ("llm/v1/embeddings", "ARRAY<ARRAY<STRING>>", False),
+        ("embeddings", "ARRAY<STRING>", False),
+    ],
+)
+def test_columns_that_a_task_reads(task: str, dtype: str, reads: bool) -> None:
+    from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
+
+    from engine.errors import SchemaError
+    from engine.options import Request
+    from udfs.scoring import check_columns
+
+    types = {
+        "STRING": StringType(),
+        "ARRAY<STRING>": ArrayType(StringType()),
+        "ARRAY<INT>": ArrayType(IntegerType()),
+        "ARRAY<ARRAY<STRING>>": ArrayType(ArrayType(StringType())),
+    }
+    role = schema_of(task).inputs[0]
+    schema, request = StructType().add("body", types[dtype]), Request(inputs={role.name: "body"})
+    if reads:
+        check_columns(schema, request, task)
+    else:
+        with pytest.raises(SchemaError, match=rf"to be {role.words}, it is {dtype}".replace("<", "[<]")):
+            check_columns(schema, request, task)
+
+
+def test_a_pandas_column_takes_the_type_of_its_role() -> None:
+    import pandas as pd
+
+    from udfs.sql import arrow_column
+
+    lists = pd.Series([np.array(["the", None], object), None, []], dtype=object)
+    texts = pd.Series(["the", None, ""], dtype=object)
+    [role], [either], [text] = (
+        schema_of(task).inputs for task in ("list-embeddings", "llm/v1/embeddings", "embeddings")
+    )
+    for one in (role, either):
+        assert arrow_column(lists, one).equals(pa.array([["the", None], None, []], STRINGS))
+        assert arrow_column(pd.Series([None, None], dtype=object), one).equals(pa.array([None, None], STRINGS))
+    assert arrow_column(texts, either).equals(pa.array([["the"], None, [""]], STRINGS))
+    assert arrow_column(texts, text).equals(pa.array(["the", None, ""], pa.string()))
