@@ -20,7 +20,7 @@ _DECODER_POSITIONS: Final = ("max_decoder_position_embeddings", "max_target_posi
 
 @dataclass(frozen=True)
 class Lengths:
-    """Bounds of what the decoder sees: the prompt (of a sequence-to-sequence model one start token) and what is written.
+    """Bounds of what the decoder sees: the prompt (or the one token a sequence-to-sequence model starts with) and text.
 
     Args:
         prompt: tokens of a prompt at most, None for a sequence-to-sequence model and where nothing bounds it.

@@ -27,9 +27,8 @@ def logprobs(model: Any, batch: Batch, written: Sequence[Index], start: int | No
     rows = np.repeat(np.arange(len(batch)), len(written) // len(batch))
     at_once = max(1, _LOGITS // (longest * int(model.config.get_text_config().vocab_size)))
     parts = [np.arange(first, min(first + at_once, rows.size)) for first in range(0, rows.size, at_once)]
-    return np.concatenate(
-        [_logprobs(model, batch.take(rows[part]), [written[i] for i in part], start) for part in parts]
-    )
+    sums = [_logprobs(model, batch.take(rows[part]), [written[int(i)] for i in part], start) for part in parts]
+    return np.concatenate(sums)
 
 
 def _logprobs(model: Any, batch: Batch, written: Sequence[Index], start: int | None) -> npt.NDArray[np.float32]:

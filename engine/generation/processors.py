@@ -62,11 +62,14 @@ class Processors:
         return lambda scores: processor(running.ids, scores)
 
     def _not_yet(self, scores: Any) -> Any:
-        ends = self.config._eos_token_tensor
+        import torch
+
+        if self.config._eos_token_tensor is None:
+            return scores
         early = self.running.fewest > self.running.step
-        if ends is not None:
-            scores[:, ends] = scores[:, ends].masked_fill(early[:, None], -float("inf"))
-        return scores
+        # Some models name an end token that their vocabulary does not have.
+        ends = torch.isin(torch.arange(scores.shape[1], device=scores.device), self.config._eos_token_tensor)
+        return scores.masked_fill(early[:, None] & ends, -float("inf"))
 
     def _at_last(self, scores: Any) -> Any:
         import torch

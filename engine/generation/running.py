@@ -35,7 +35,9 @@ class Running:
         self.most = batch.most
         self.written = np.zeros((len(batch), int(batch.most.max(initial=0))), np.int64)
         self.step = 0
-        self.source = self.source_real = self.encoded = None
+        self.source: Any = None
+        self.source_real: Any = None
+        self.encoded: Any = None
         self.ids, self.real = self._tensor(batch.ids), self._tensor(batch.real)
         self.fewest = self._tensor(batch.fewest)
         self.uniform = None if batch.uniform is None else self._tensor(batch.uniform)

@@ -34,7 +34,8 @@ def keys(prompts: Sequence[str], seeds: Sequence[int | None], params: Generation
 def uniforms(keys: Sequence[int], steps: int) -> npt.NDArray[np.float64]:
     """float64 [keys, steps], evenly spread between 0 and 1; fewer steps give the first of the same numbers."""
     raw = [np.random.Philox(key=key).random_raw(steps) for key in keys]
-    return ((np.array(raw, np.uint64).reshape(-1, steps) >> np.uint64(32)) + 0.5) / 2.0**32
+    high = np.array(raw, np.uint64).reshape(-1, steps) >> np.uint64(32)
+    return np.asarray((high + 0.5) / 2.0**32, np.float64)
 
 
 def draw(scores: Any, uniform: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How a model writes: its own generation configuration, what it says for the task, and the job's parameters over both."""
+"""How a model writes: its own generation configuration, what it says for the task, the job's parameters over both."""
 
 from __future__ import annotations
 

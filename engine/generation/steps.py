@@ -40,10 +40,7 @@ def write(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> l
 
 def _next(running: Running, logits: Any, scores: Any) -> Any:
     """int64 [rows], the best or the drawn token; -1 where the logits are not numbers."""
-    if running.uniform is None:
-        tokens = scores.argmax(dim=-1)
-    else:
-        tokens = draw(scores, running.uniform[:, running.step])
+    tokens = scores.argmax(dim=-1) if running.uniform is None else draw(scores, running.uniform[:, running.step])
     # The largest is NaN where any is, and infinite where nothing finite can be taken.
     return tokens.where(logits.amax(dim=-1).isfinite(), -1)
 

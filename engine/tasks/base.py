@@ -37,6 +37,11 @@ class Encoded:
     failures: Failures = field(default_factory=dict)
     cost: Index | None = None
 
+    @property
+    def costs(self) -> npt.NDArray[np.integer[Any]]:
+        """Of each item, what it takes of a micro-batch's budget."""
+        return self.lengths if self.cost is None else self.cost
+
 
 class Task(ABC):
     """One task of one loaded model. Lives in a worker; every method runs on the executor.

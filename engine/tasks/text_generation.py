@@ -32,10 +32,8 @@ class TextGeneration(GenerationTask):
         fields = schema_of(self.name).fields
         read = encoded.data.tokens.lengths[rows]
         written = np.array([sum(len(one.ids) for one in group) for group in groups], np.int32)
-        usage = pa.StructArray.from_arrays(
-            [pa.array(counts, pa.int32()) for counts in (read, written, read + written)],
-            fields=list(fields[1].type.fields),
-        )
+        counts = [pa.array(one, pa.int32()) for one in (read, written, read + written)]
+        usage = pa.StructArray.from_arrays(counts, fields=list(fields[1].type.fields))
         truncated = pa.array(encoded.data.tokens.truncated[rows], pa.bool_())
         columns = [choices(encoded.data.stopping, groups, fields[0].type), usage, truncated]
         return pa.StructArray.from_arrays(columns, fields=list(fields))

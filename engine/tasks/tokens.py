@@ -15,7 +15,7 @@ import pyarrow as pa
 from engine.batching import Index
 from engine.errors import RowError
 
-#: A tokenizer holds truncation and language as state, and all scorers of a process share it: two at once would mix them.
+#: A tokenizer holds its truncation and language as state, and all scorers of a process share it: two would mix them.
 TOKENIZING: Final = threading.RLock()
 
 Cut: TypeAlias = Literal["longest_first", "only_first", "only_second"]
