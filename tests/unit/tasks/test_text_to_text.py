@@ -95,16 +95,13 @@ def test_what_the_encoder_read_counts_without_its_padding(
     assert all((row["finish_reason"] == "length") == (row["completion_tokens"] == 12) for row in found)
 
 
-def test_rows_leave_at_different_steps(folder: Path) -> None:
-    assert len({row["completion_tokens"] for row in write(folder, max_new_tokens=20)}) > 3
-
-
 def test_drawn_texts_do_not_depend_on_company_and_the_likeliest_comes_first(folder: Path) -> None:
-    drawn = {"max_new_tokens": 12, "temperature": 1.3, "n": 3, "seed": 5}
+    drawn = {"max_new_tokens": 20, "temperature": 3.0, "n": 3, "seed": 5}
     found = write(folder, **drawn)
     alone = [row for text in TEXTS for row in write(folder, [text], **drawn)]
     assert [every_text(row) for row in found] == [every_text(row) for row in alone]
     assert any(len(set(every_text(row))) == 3 for row in found)
+    assert len({row["completion_tokens"] for row in found}) > 3  # rows leave their batch at different steps
     for row in found:
         logprobs = [row["logprob"], *(one["logprob"] for one in row["alternatives"])]
         assert logprobs == sorted(logprobs, reverse=True)
@@ -116,9 +113,12 @@ def test_drawn_texts_do_not_depend_on_company_and_the_likeliest_comes_first(fold
 
 @pytest.mark.parametrize("task", ["summarization", "translation", "text2text-generation"])
 def test_a_task_takes_what_the_model_says_for_it_and_parameters_win(t5: Path, task: str) -> None:
-    """As transformers' pipelines of version 4: generation configuration, over it the task's, over it the call's."""
+    """As transformers' pipelines of version 4: generation configuration, over it the task's, over it the call's.
+
+    Where nothing says how many tokens, 256 are written, or as many as the decoder has positions: 65 after its start.
+    """
     languages = {"source_language": "en", "target_language": "de"} if task == "translation" else {}
-    own = dict(SPECIFIC.get("translation_en_to_de" if languages else task, {"max_length": 257}))
+    own = dict(SPECIFIC.get("translation_en_to_de" if languages else task, {"max_new_tokens": 65}))
     prefix = own.pop("prefix", "")
     short = TEXTS[1:4]
     for search in ({}, {"num_beams": 1, "repetition_penalty": 1.5}):
@@ -179,7 +179,7 @@ def mbart_text(folder: Path, text: str, source: str, target: str) -> str:
 
 
 def test_languages_that_are_tokens_mark_the_text_and_begin_the_translation(mbart: Path) -> None:
-    pairs = [("en_XX", "ro_RO"), ("de_DE", "ro_RO"), ("de_DE", "fr_XX"), ("en_XX", "ro_RO")]
+    pairs = [("en_XX", "ro_RO"), ("de_DE", "ro_RO"), ("en_XX", "fr_XX"), ("en_XX", "ro_RO")]
     made = scoring.scorer(mbart, task="translation", params={"max_new_tokens": 9})
     request = Request(
         inputs={"text": "text"},
