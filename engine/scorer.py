@@ -120,7 +120,7 @@ class Scorer:
         with work.stats.timed("forward"):
             for group in work.groups:
                 encoded = group.encoded
-                for items in micro_batches(encoded.lengths, self.batch_tokens):
+                for items in micro_batches(encoded.costs, self.batch_tokens):
                     self._micro_batch(group, items, work.stats)
 
     def _micro_batch(self, group: Group, items: Index, stats: Stats) -> None:

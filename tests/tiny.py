@@ -12,6 +12,14 @@ way about many then them would write like so these her long make thing see him t
 come did my sound no most number who over know water than call first people may down side been now find
 """
 WORDS: Final = _TEXT.split()
+_SEQUENCES: Final = {
+    **{f"{side}_{size}": 2 for side in ("encoder", "decoder") for size in ("layers", "attention_heads")},
+    **{f"{side}_ffn_dim": 64 for side in ("encoder", "decoder")},
+    "bos_token_id": 2,
+    "eos_token_id": 3,
+    "decoder_start_token_id": 3,
+    "forced_eos_token_id": None,
+}
 PIECES = [*"abcdefghijklmnopqrstuvwxyz0123456789.,!?'-", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
 
 
@@ -53,6 +61,9 @@ def config(architecture: str, **overrides: Any) -> Any:
     }
     own: dict[str, dict[str, Any]] = {
         "deberta-v2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 8},
+        "t5": {"d_kv": 8, "d_ff": 64, "num_layers": 2, "eos_token_id": 3, "decoder_start_token_id": 0},
+        **dict.fromkeys(("bart", "marian", "mbart"), _SEQUENCES),
+        "qwen2": {"num_key_value_heads": 2},
         "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
     }
     return AutoConfig.for_model(architecture, **{**sizes, **own.get(architecture, {}), **overrides})

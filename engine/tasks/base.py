@@ -27,6 +27,7 @@ class Encoded:
         owner: int64 [items], the row each item belongs to.
         data: what the task's own ``forward`` and ``decode`` read.
         failures: rows that can't be scored, with the reason.
+        cost: int64 [items], tokens of a micro-batch's budget that each item takes, where they are not its length.
     """
 
     rows: int
@@ -34,6 +35,12 @@ class Encoded:
     owner: Index
     data: Any
     failures: Failures = field(default_factory=dict)
+    cost: Index | None = None
+
+    @property
+    def costs(self) -> npt.NDArray[np.integer[Any]]:
+        """Of each item, what it takes of a micro-batch's budget."""
+        return self.lengths if self.cost is None else self.cost
 
 
 class Task(ABC):

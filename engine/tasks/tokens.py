@@ -15,8 +15,8 @@ import pyarrow as pa
 from engine.batching import Index
 from engine.errors import RowError
 
-#: A tokenizer holds its truncation as state, and all scorers of a process share it: two at once would mix their limits.
-_TOKENIZING: Final = threading.Lock()
+#: A tokenizer holds its truncation and language as state, and all scorers of a process share it: two would mix them.
+TOKENIZING: Final = threading.RLock()
 
 _NO_ROOM: Final = (
     "expected a text beside which a window has room for more than stride tokens: shorten it, or the stride"
@@ -150,7 +150,7 @@ def _tokenize_fast(
     # The Rust tokenizer itself: 1.8 times as many rows/s as through tokenizer(…), which builds a BatchEncoding.
     from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
 
-    with _TOKENIZING:
+    with TOKENIZING:
         tokenizer.set_truncation_and_padding(
             padding_strategy=PaddingStrategy.DO_NOT_PAD,
             truncation_strategy=TruncationStrategy(cut) if max_length else TruncationStrategy.DO_NOT_TRUNCATE,
@@ -241,11 +241,12 @@ def longest_input(model: Any, tokenizer: Any, shipped: int | None, asked: int | 
     None where nothing limits it (relative positions).
     """
     limits = [asked, shipped, tokenizer.model_max_length if tokenizer.model_max_length < 1_000_000 else None]
-    limits.append(_positions(model))
+    limits.append(positions(model))
     return min((limit for limit in limits if limit), default=None)
 
 
-def _positions(model: Any) -> int | None:
+def positions(model: Any) -> int | None:
+    """Tokens the model has positions for; None where positions are not counted."""
     # RoBERTa's kin number positions from padding_idx + 1, so that many rows of the table are never used for tokens.
     for name, module in model.named_modules():
         if name.rpartition(".")[2] == "position_embeddings" and hasattr(module, "num_embeddings"):

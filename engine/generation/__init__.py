@@ -1,0 +1,1 @@
+"""Writing text: parameters → settings → prompts → steps of a model with its cache → completions."""

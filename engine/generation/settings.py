@@ -1,0 +1,118 @@
+"""How a model writes: its own generation configuration, what it says for the task, the job's parameters over both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.errors import ModelError, RowError
+from engine.generation.lengths import Lengths
+from engine.generation.params import GenerationParams
+
+#: Parameters that have transformers' own names.
+_SAME: Final = (
+    "max_new_tokens",
+    "min_new_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "num_beams",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "length_penalty",
+    "early_stopping",
+)
+#: Of these and their kin, those that mean nothing without sampling.
+_SAMPLING: Final = ("temperature", "top_k", "top_p", "min_p", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
+#: What would need another way of writing than steps or beams; the values are those that ask for nothing.
+_OTHER_WAYS: Final[Mapping[str, Any]] = {
+    "guidance_scale": 1,
+    "watermarking_config": None,
+    "penalty_alpha": 0,
+    "dola_layers": None,
+    "token_healing": False,
+    "prompt_lookup_num_tokens": None,
+    "constraints": None,
+    "force_words_ids": None,
+    "num_beam_groups": 1,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is decided for rows with equal parameters.
+
+    Args:
+        config: a transformers GenerationConfig in which every value is set; its lengths are those of ``lengths``.
+        lengths: how many tokens a prompt may have, and how many are written.
+        n: texts for a row.
+        stop: strings that end a text.
+        start: the token that a sequence-to-sequence model's decoder starts with; None for a causal model.
+    """
+
+    config: Any
+    lengths: Lengths
+    n: int
+    stop: tuple[str, ...]
+    start: int | None
+
+    @property
+    def beams(self) -> int:
+        """Beams to search with; 1 where tokens are taken or drawn one by one."""
+        return int(self.config.num_beams)
+
+
+def check_model(model: Any) -> None:
+    """Raises ModelError where the model can't be written with here: another way, or no cache of keys and values."""
+    for name, nothing in _OTHER_WAYS.items():
+        value = getattr(model.generation_config, name, None)
+        if value is not None and value != nothing:
+            raise ModelError(
+                f"expected a generation configuration for greedy writing, sampling or beams; {name} is {value!r}, "
+                "which needs another way: log the model without it"
+            )
+    if not model._supports_default_dynamic_cache():
+        raise ModelError(f"expected a model with a cache of keys and values, {type(model).__name__} has another")
+
+
+def settings(model: Any, params: GenerationParams, own: Mapping[str, Any], forced: Mapping[str, Any]) -> Settings:
+    """What is decided for these parameters.
+
+    Args:
+        model: a transformers model, whose ``generation_config`` gives way to all else.
+        own: what the model says for the task; gives way to the parameters.
+        forced: what the task asks for; wins over all.
+
+    Raises RowError(invalid_parameter) where the model has no room for the new tokens, or n needs sampling or beams.
+    """
+    given = {name: getattr(params, name) for name in _SAME if getattr(params, name) is not None}
+    if params.samples is False:
+        given = {name: value for name, value in given.items() if name not in _SAMPLING}
+    config, _ = model._prepare_generation_config(None, **{**own, **given, **forced})
+    _decide(config, params)
+    length = own.get("max_length", model.generation_config.max_length)
+    return Settings(config, Lengths.of(model, config, params, length), params.n, params.stop, _start(model, config))
+
+
+def _decide(config: Any, params: GenerationParams) -> None:
+    """Sampling or beams: what is asked for, else sampling where the model's configuration has both."""
+    beams = (params.num_beams or 1) > 1
+    config.do_sample = bool(config.do_sample and not beams) if params.samples is None else params.samples
+    if config.do_sample:
+        config.num_beams = 1
+        config.temperature = float(config.temperature)
+    else:
+        config.update(**dict.fromkeys(_SAMPLING))
+    config.repetition_penalty = float(config.repetition_penalty)
+    if params.n > 1 and not config.do_sample and config.num_beams < params.n:
+        raise RowError("invalid_parameter", f"expected sampling or num_beams of at least {params.n}, the texts of n")
+
+
+def _start(model: Any, config: Any) -> int | None:
+    if not model.config.is_encoder_decoder:
+        return None
+    start = config.bos_token_id if config.decoder_start_token_id is None else config.decoder_start_token_id
+    if start is None:
+        raise ModelError("expected a generation configuration with decoder_start_token_id or bos_token_id, it has none")
+    return int(start)

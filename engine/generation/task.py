@@ -1,0 +1,144 @@
+"""What tasks share that write text: prompts to items, items to completions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from engine.batching import Index
+from engine.errors import RowError
+from engine.generation.batch import Batch, Completion, padded
+from engine.generation.beams import search
+from engine.generation.params import GenerationParams
+from engine.generation.prompt import prompts
+from engine.generation.sampling import keys, uniforms
+from engine.generation.settings import Settings, check_model, settings
+from engine.generation.steps import write
+from engine.generation.stopping import Stopping
+from engine.models.load import LoadedModel
+from engine.tasks.base import Encoded
+from engine.tasks.text import TextTask, encoded_rows
+from engine.tasks.tokens import Tokens, longest_input, texts_of, tokenize
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What ``forward`` and ``decode`` of a task that writes text read.
+
+    Args:
+        tokens: of the prompts, one sequence a row.
+        params, settings, stopping: what all these rows share.
+        fewest, most: int64 [items], tokens to write before the text may end, and at most.
+        keys: of each item's random numbers; None where nothing is drawn.
+    """
+
+    tokens: Tokens
+    params: GenerationParams
+    settings: Settings
+    stopping: Stopping
+    fewest: Index
+    most: Index
+    keys: Sequence[int] | None
+
+
+class GenerationTask(TextTask):
+    """A task whose row is a prompt, after which the model writes. ``Params`` is a ``GenerationParams``.
+
+    An item is a prompt, or one of the ``n`` texts that are drawn after it. Rows that can't be written are no items.
+    """
+
+    Params = GenerationParams
+    by_row = ("seed",)
+    #: Side on which prompts are padded: a causal model writes on behind them.
+    pads_left: ClassVar[bool]
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__(loaded)
+        check_model(self.model)
+
+    def own(self, params: Any) -> Mapping[str, Any]:
+        """What the model says for this task, over its generation configuration; ``prefix`` goes before every text."""
+        return {}
+
+    def forced(self, params: Any) -> Mapping[str, Any]:
+        """What these parameters ask of the generation configuration beside what every task that writes text takes."""
+        return {}
+
+    def tokens(self, texts: Sequence[str], params: Any, limit: int | None) -> Tokens:
+        """The tokens of prompts, at most ``limit`` of each."""
+        return tokenize(self.tokenizer, texts, max_length=limit)
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        own = dict(self.own(params))
+        prefix = own.pop("prefix", None) or ""
+        made = settings(self.model, params, own, self.forced(params))
+        column = inputs[self.texts[0]]
+        texts = prompts([str(text) for text in texts_of(column)], params.prompt_template, prefix)
+        limit = longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length)
+        limit = min(filter(None, (limit, made.lengths.prompt)), default=None)
+        encoded = encoded_rows(self.tokens(texts, params, limit), len(texts), params, limit)
+        return self._items(encoded, texts, seeds(inputs.get("seed"), params, len(texts)), made)
+
+    def _items(self, encoded: Encoded, texts: Sequence[str], seeds: Sequence[int | None], made: Settings) -> Encoded:
+        """The rows that have no failure as items: each once, or as often as texts are drawn for it."""
+        params, drawn = encoded.data.params, made.config.do_sample
+        good = np.setdiff1d(np.arange(encoded.rows), np.fromiter(encoded.failures, np.int64, len(encoded.failures)))
+        keyed = list(keys([texts[i] for i in good], [seeds[i] for i in good], params)) if drawn else None
+        owner = np.repeat(good, params.n if drawn else 1)
+        lengths = encoded.lengths[owner]
+        most = made.lengths.most(lengths)
+        stopping = Stopping(self.tokenizer, made.config.eos_token_id, params.stop)
+        data = Prompts(encoded.data.tokens, params, made, stopping, made.lengths.fewest(lengths), most, keyed)
+        cost = lengths + most * made.beams if made.start is not None else (lengths + most) * made.beams
+        return Encoded(encoded.rows, lengths, owner, data, encoded.failures, cost.astype(np.int64))
+
+    def forward(self, encoded: Encoded, items: Index) -> list[Any]:
+        """For each item its completions, as a tuple; an array of NaN where the model gave NaN or Inf."""
+        data: Prompts = encoded.data
+        ids, real = padded(data.tokens, encoded.owner[items], self.tokenizer.pad_token_id, left=self.pads_left)
+        most, drawn = data.most[items], None
+        if data.keys is not None:
+            drawn = uniforms([data.keys[item] for item in items], int(most.max(initial=0)))
+        batch = Batch(ids, real, data.fewest[items], most, drawn)
+        if data.settings.beams > 1:
+            found: Sequence[Any] = search(self.model, batch, data.settings, data.stopping)
+        else:
+            written = write(self.model, batch, data.settings, data.stopping)
+            found = [None if one is None else (one,) for one in written]
+        return [np.full(1, np.nan) if one is None else one for one in found]
+
+
+def seeds(column: pa.Array | None, params: GenerationParams, rows: int) -> list[int | None]:
+    """The seed of each row: of its column, where it has one, else the parameters'."""
+    if column is None:
+        return [params.seed] * rows
+    if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
+        raise RowError("invalid_parameter", f"expected whole numbers in the column of seed, it holds {column.type}")
+    return list(column.to_pylist())
+
+
+def grouped(completions: Sequence[tuple[Completion, ...]], rows: int) -> list[list[Completion]]:
+    """The completions of each row, of those of its items, which are equally many for all rows."""
+    flat = [completion for item in completions for completion in item]
+    each = len(flat) // max(1, rows)
+    return [flat[at * each : (at + 1) * each] for at in range(rows)]
+
+
+def choices(stopping: Stopping, groups: Sequence[Sequence[Completion]], type_: pa.DataType, first: int = 0) -> pa.Array:
+    """A list column of the schema's choices, one list for each group; indices count from ``first``."""
+    flat = [completion for group in groups for completion in group]
+    texts = [stopping.cut(text) for text in stopping.texts([completion.ids for completion in flat])] if flat else []
+    struct = type_.value_type
+    columns = [
+        pa.array([first + at for group in groups for at in range(len(group))], struct.field("index").type),
+        pa.array(texts, struct.field("text").type),
+        pa.array([completion.finish_reason for completion in flat], struct.field("finish_reason").type),
+        pa.array([completion.logprob for completion in flat], struct.field("logprob").type),
+    ]
+    offsets = pa.array(np.concatenate([[0], np.cumsum([len(group) for group in groups])]), pa.int32())
+    pairs = pa.StructArray.from_arrays(columns, fields=list(struct.fields))
+    return pa.ListArray.from_arrays(offsets, pairs, type=type_)
