@@ -119,7 +119,7 @@ def tokenize(
 
 def first_token(tokenizer: Any, text: str) -> int | None:
     """The id of a text's first token, special tokens left out; None where the tokenizer makes none of it."""
-    with _TOKENIZING:
+    with TOKENIZING:
         ids = tokenizer(text, add_special_tokens=False, max_length=1, truncation=True)["input_ids"]
     return int(ids[0]) if ids else None
 
