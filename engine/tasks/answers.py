@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 from engine.batching import Index
 from engine.tasks.context_windows import context_of
@@ -23,6 +22,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.int32]
 #: The logit of a token that may not answer, as transformers 4 has it.
 _MASKED: Final = -10000.0
+#: Numbers that are compared at once: 32 MB an array.
+_AT_ONCE: Final = 1 << 22
 
 
 class Answer(NamedTuple):
@@ -90,26 +91,55 @@ def probabilities(logits: npt.NDArray[np.float32], counted: npt.NDArray[np.bool_
     return np.asarray(exps / np.repeat(np.add.reduceat(exps, starts), lengths, axis=0))
 
 
-def best_spans(start: Floats, end: Floats, *, longest: int, count: int) -> tuple[Index, Index, Floats]:
-    """The most probable spans among the tokens of a context, best first: their first tokens, last tokens and scores.
+def best_spans(
+    start: Floats, end: Floats, sizes: Index, *, longest: int, count: int
+) -> tuple[Index, Index, Index, Floats]:
+    """The most probable spans of each window, best first.
+
+    The best spans begin at the starts whose own best span is best: only theirs are compared, not all pairs.
 
     Args:
-        start, end: float64 [tokens].
+        start, end: float64 [windows, tokens], probabilities of a context's tokens, zero behind it.
+        sizes: int64 [windows], tokens of each context.
         longest: tokens of a span at most.
-        count: how many spans at most.
+        count: spans of a window at most.
+
+    Returns int64 [spans] window, first and last token, and float64 [spans] scores.
     """
-    tokens = start.size
-    width = min(longest, tokens)
-    if not width:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    scores = start[:, None] * sliding_window_view(np.pad(end, (0, width - 1)), width)
-    scores[np.arange(tokens)[:, None] + np.arange(width) >= tokens] = -1.0  # the span would end behind the context
-    flat = scores.ravel()
-    count = min(count, tokens * width - width * (width - 1) // 2)
-    best = np.argpartition(-flat, count - 1)[:count]
-    best = best[np.lexsort((best, -flat[best]))]
-    first, more = np.divmod(best, width)
-    return first, first + more, flat[best]
+    width = min(longest, start.shape[1])
+    behind = np.arange(start.shape[1]) >= sizes[:, None]
+    starts = _largest(np.where(behind, -1.0, start * _ahead(end, width)), count)
+    ends = starts[:, :, None] + np.arange(width)
+    inside = (ends < sizes[:, None, None]).reshape(len(starts), -1)
+    padded = np.pad(end, ((0, 0), (0, width - 1)))
+    rows = np.arange(len(starts))[:, None, None]
+    scores = (start[rows, starts[:, :, None]] * padded[rows, ends]).reshape(len(starts), -1)
+    scores = np.where(inside, scores, -1.0)
+    best = _largest(scores, count)
+    best = np.take_along_axis(
+        best, np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable"), axis=1
+    )
+    window, place = np.nonzero(np.take_along_axis(inside, best, axis=1))
+    flat = best[window, place]
+    first = starts[window, flat // width]
+    return window, first, first + flat % width, scores[window, flat]
+
+
+def _largest(values: Floats, count: int) -> Index:
+    """Where the largest values of each row are, ascending: int64 [rows, count] or fewer."""
+    if values.shape[1] <= count:
+        return np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    return np.sort(np.argpartition(-values, count - 1, axis=1)[:, :count], axis=1)
+
+
+def _ahead(values: Floats, width: int) -> Floats:
+    """The largest of each value and the ``width - 1`` after it; values are not negative."""
+    reach = 1
+    while reach < width:
+        step = min(reach, width - reach)
+        values = np.maximum(values, np.pad(values[:, step:], ((0, 0), (0, step))))
+        reach += step
+    return values
 
 
 def characters(tokens: Tokens, first: Index, last: Index, *, words: bool) -> tuple[Places, Places]:
@@ -137,20 +167,33 @@ def _best(read: Read, found: Floats, params: Any) -> tuple[Any, ...]:
     """The best spans of all windows: int64 [spans] window, first and last token, and float64 [spans] scores."""
     # Of several spans in one word one answer is left, so that more are taken than are asked for.
     count = params.top_k * 2 + 10 if params.align_to_words else params.top_k
+    at, sizes = context_of(read.inside, read.tokens.offsets)
+    longest = max(1, int(sizes.max(initial=0)))
+    several = max(1, _AT_ONCE // (longest + count * min(longest, params.max_answer_length)))
     parts = []
-    for window, (at, size) in enumerate(np.stack(context_of(read.inside, read.tokens.offsets), axis=1).tolist()):
-        start, end = found[at : at + size].T
-        first, last, scores = best_spans(start, end, longest=params.max_answer_length, count=count)
-        parts.append((np.full(first.size, window), first + at, last + at, scores))
+    for few in range(0, at.size, several):
+        begin, size = at[few : few + several], sizes[few : few + several]
+        places = np.arange(longest)
+        inside = places < size[:, None]
+        taken = np.where(inside[:, :, None], found[np.where(inside, begin[:, None] + places, 0)], 0.0)
+        window, first, last, scores = best_spans(
+            taken[:, :, 0], taken[:, :, 1], size, longest=params.max_answer_length, count=count
+        )
+        parts.append((window + few, first + begin[window], last + begin[window], scores))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _ranked(context: str, spans: list[tuple[int, int, float]], null: float | None, top_k: int) -> list[Answer]:
     """Answers of spans (start, end, score); equal texts, whatever their case, are one, whose score is the sum."""
-    found: dict[str, Answer] = {}
+    scores: dict[str, float] = {}
+    first: dict[str, tuple[int, int]] = {}
     for start, end, score in spans:
-        text = context[start:end]
-        seen = found.setdefault(text.lower(), Answer(text, 0.0, start, end))
-        found[text.lower()] = seen._replace(score=seen.score + score)
-    several = [*found.values(), *([] if null is None else [Answer("", null, 0, 0)])]
-    return sorted(several, key=lambda one: -one.score)[:top_k] or [Answer("", 0.0, 0, 0)]
+        text = context[start:end].lower()
+        scores[text] = scores.get(text, 0.0) + score
+        first.setdefault(text, (start, end))
+    several = [(score, *first[text]) for text, score in scores.items()]
+    if null is not None:
+        several.append((null, 0, 0))
+    several.sort(key=lambda one: -one[0])
+    best = [Answer(context[start:end], score, start, end) for score, start, end in several[:top_k]]
+    return best or [Answer("", 0.0, 0, 0)]

@@ -61,15 +61,23 @@ def test_no_answer_has_the_least_score_of_the_windows(likely: float) -> None:
     assert found == ([water, nothing] if likely > 0 else [nothing, water])
 
 
-def test_the_best_spans_are_those_of_all_pairs() -> None:
-    draw = np.random.default_rng(5)
-    for tokens, longest, count in [(1, 15, 12), (7, 3, 5), (30, 15, 12), (30, 1, 40), (12, 40, 1000)]:
-        start, end = draw.random((2, tokens))
-        pairs = [(s, e) for s in range(tokens) for e in range(s, min(s + longest, tokens))]
-        pairs.sort(key=lambda pair: -start[pair[0]] * end[pair[1]])
-        first, last, scores = best_spans(start, end, longest=longest, count=count)
-        assert list(zip(first.tolist(), last.tolist(), strict=True)) == pairs[:count]
-        np.testing.assert_allclose(scores, start[first] * end[last])
+@pytest.mark.parametrize(("longest", "count"), [(15, 12), (3, 5), (1, 40), (40, 1000), (2, 1)])
+def test_the_best_spans_are_those_of_all_pairs(longest: int, count: int) -> None:
+    sizes = np.array([1, 7, 30, 0, 12, 30])
+    start, end = np.random.default_rng(5).random((2, 6, 30)) * (np.arange(30) < sizes[:, None])
+    expected = []
+    for window, tokens in enumerate(sizes):
+        pairs = [(window, s, e) for s in range(tokens) for e in range(s, min(s + longest, tokens))]
+        expected += sorted(pairs, key=lambda pair: -start[pair[0], pair[1]] * end[pair[0], pair[2]])[:count]
+    window, first, last, scores = best_spans(start, end, sizes, longest=longest, count=count)
+    assert list(zip(window.tolist(), first.tolist(), last.tolist(), strict=True)) == expected
+    np.testing.assert_allclose(scores, start[window, first] * end[window, last])
+
+
+def test_many_windows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params())
+    monkeypatch.setattr("engine.tasks.answers._AT_ONCE", 1)
+    assert answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params()) == whole
 
 
 def test_probabilities_add_up_in_each_window() -> None:
