@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine.tasks.answers import Answer, Read, answers, best_spans, probabilities
+from engine.tasks.answers import Answer, Read, answers
 from engine.tasks.tokens import Spans, Tokens
 
 #: [CLS] q [SEP] Wa ##ter is water [SEP], and [CLS] q [SEP] water [SEP]: one row, two windows.
@@ -61,28 +61,7 @@ def test_no_answer_has_the_least_score_of_the_windows(likely: float) -> None:
     assert found == ([water, nothing] if likely > 0 else [nothing, water])
 
 
-@pytest.mark.parametrize(("longest", "count"), [(15, 12), (3, 5), (1, 40), (40, 1000), (2, 1)])
-def test_the_best_spans_are_those_of_all_pairs(longest: int, count: int) -> None:
-    sizes = np.array([1, 7, 30, 0, 12, 30])
-    start, end = np.random.default_rng(5).random((2, 6, 30)) * (np.arange(30) < sizes[:, None])
-    expected = []
-    for window, tokens in enumerate(sizes):
-        pairs = [(window, s, e) for s in range(tokens) for e in range(s, min(s + longest, tokens))]
-        expected += sorted(pairs, key=lambda pair: -start[pair[0], pair[1]] * end[pair[0], pair[2]])[:count]
-    window, first, last, scores = best_spans(start, end, sizes, longest=longest, count=count)
-    assert list(zip(window.tolist(), first.tolist(), last.tolist(), strict=True)) == expected
-    np.testing.assert_allclose(scores, start[window, first] * end[window, last])
-
-
 def test_many_windows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params())
     monkeypatch.setattr("engine.tasks.answers._AT_ONCE", 1)
     assert answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params()) == whole
-
-
-def test_probabilities_add_up_in_each_window() -> None:
-    logits = np.array([[1, 2], [3, 400], [0, 0], [-400, 1], [7, 7]], np.float32)
-    found = probabilities(logits, np.array([True, True, False, True, True]), np.array([0, 3]))
-    assert found[2].tolist() == [0, 0]
-    np.testing.assert_allclose(np.add.reduceat(found, [0, 3]), np.ones((2, 2)))
-    np.testing.assert_allclose(found[0, 0], 1 / (1 + np.e**2))
