@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.batching import Index
+from engine.tasks.answer_spans import Floats, best_spans, characters, probabilities
 from engine.tasks.context_windows import context_of
 from engine.tasks.tokens import Tokens
 
-Floats: TypeAlias = npt.NDArray[np.float64]
-Places: TypeAlias = npt.NDArray[np.int32]
-#: The logit of a token that may not answer, as transformers 4 has it.
-_MASKED: Final = -10000.0
+#: Numbers that are compared at once: 32 MB an array.
+_AT_ONCE: Final = 1 << 22
 
 
 class Answer(NamedTuple):
@@ -74,83 +71,37 @@ def answers(read: Read, contexts: Sequence[str], params: Any) -> list[list[Answe
     ]
 
 
-def probabilities(logits: npt.NDArray[np.float32], counted: npt.NDArray[np.bool_], starts: Index) -> Floats:
-    """Softmax over the counted tokens of each window.
-
-    Args:
-        logits: float32 [tokens, 2], of being the start and the end of the answer.
-        counted: bool [tokens], of the context, or the token that stands for no answer.
-        starts: int64 [windows], where each window starts.
-
-    Returns float64 [tokens, 2].
-    """
-    masked = np.where(counted[:, None], logits.astype(np.float64), _MASKED)
-    lengths = np.diff(np.append(starts, len(logits)))
-    exps = np.exp(masked - np.repeat(np.maximum.reduceat(masked, starts), lengths, axis=0))
-    return np.asarray(exps / np.repeat(np.add.reduceat(exps, starts), lengths, axis=0))
-
-
-def best_spans(start: Floats, end: Floats, *, longest: int, count: int) -> tuple[Index, Index, Floats]:
-    """The most probable spans among the tokens of a context, best first: their first tokens, last tokens and scores.
-
-    Args:
-        start, end: float64 [tokens].
-        longest: tokens of a span at most.
-        count: how many spans at most.
-    """
-    tokens = start.size
-    width = min(longest, tokens)
-    if not width:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    scores = start[:, None] * sliding_window_view(np.pad(end, (0, width - 1)), width)
-    scores[np.arange(tokens)[:, None] + np.arange(width) >= tokens] = -1.0  # the span would end behind the context
-    flat = scores.ravel()
-    count = min(count, tokens * width - width * (width - 1) // 2)
-    best = np.argpartition(-flat, count - 1)[:count]
-    best = best[np.lexsort((best, -flat[best]))]
-    first, more = np.divmod(best, width)
-    return first, first + more, flat[best]
-
-
-def characters(tokens: Tokens, first: Index, last: Index, *, words: bool) -> tuple[Places, Places]:
-    """Where the spans from token ``first`` to token ``last`` start and end in the context, in characters.
-
-    Args:
-        words: whether a span that begins or ends within a word is stretched to the word, as far as the window has it.
-    """
-    spans = tokens.spans
-    assert spans is not None
-    begin, end = spans.start[first], spans.end[last]
-    if not words or not first.size:
-        return begin, end
-    opens = np.ones(spans.word.size, bool)  # whether a word begins
-    opens[1:] = (np.diff(spans.word) != 0) | (np.diff(spans.side) != 0)
-    opens[tokens.offsets[:-1]] = True
-    heads, word = np.flatnonzero(opens), np.cumsum(opens) - 1
-    tails = np.append(heads[1:], opens.size) - 1
-    known = (spans.word[first] >= 0) & (spans.word[last] >= 0)  # some tokenizers have tokens outside of words
-    begin = np.where(known, spans.start[heads[word[first]]], begin)
-    return begin, np.where(known, spans.end[tails[word[last]]], end)
-
-
 def _best(read: Read, found: Floats, params: Any) -> tuple[Any, ...]:
     """The best spans of all windows: int64 [spans] window, first and last token, and float64 [spans] scores."""
     # Of several spans in one word one answer is left, so that more are taken than are asked for.
     count = params.top_k * 2 + 10 if params.align_to_words else params.top_k
+    at, sizes = context_of(read.inside, read.tokens.offsets)
+    longest = max(1, int(sizes.max(initial=0)))
+    several = max(1, _AT_ONCE // (longest + count * min(longest, params.max_answer_length)))
     parts = []
-    for window, (at, size) in enumerate(np.stack(context_of(read.inside, read.tokens.offsets), axis=1).tolist()):
-        start, end = found[at : at + size].T
-        first, last, scores = best_spans(start, end, longest=params.max_answer_length, count=count)
-        parts.append((np.full(first.size, window), first + at, last + at, scores))
+    for few in range(0, at.size, several):
+        begin, size = at[few : few + several], sizes[few : few + several]
+        places = np.arange(longest)
+        inside = places < size[:, None]
+        taken = np.where(inside[:, :, None], found[np.where(inside, begin[:, None] + places, 0)], 0.0)
+        window, first, last, scores = best_spans(
+            taken[:, :, 0], taken[:, :, 1], size, longest=params.max_answer_length, count=count
+        )
+        parts.append((window + few, first + begin[window], last + begin[window], scores))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 def _ranked(context: str, spans: list[tuple[int, int, float]], null: float | None, top_k: int) -> list[Answer]:
     """Answers of spans (start, end, score); equal texts, whatever their case, are one, whose score is the sum."""
-    found: dict[str, Answer] = {}
+    scores: dict[str, float] = {}
+    first: dict[str, tuple[int, int]] = {}
     for start, end, score in spans:
-        text = context[start:end]
-        seen = found.setdefault(text.lower(), Answer(text, 0.0, start, end))
-        found[text.lower()] = seen._replace(score=seen.score + score)
-    several = [*found.values(), *([] if null is None else [Answer("", null, 0, 0)])]
-    return sorted(several, key=lambda one: -one.score)[:top_k] or [Answer("", 0.0, 0, 0)]
+        text = context[start:end].lower()
+        scores[text] = scores.get(text, 0.0) + score
+        first.setdefault(text, (start, end))
+    several = [(score, *first[text]) for text, score in scores.items()]
+    if null is not None:
+        several.append((null, 0, 0))
+    several.sort(key=lambda one: -one[0])
+    best = [Answer(context[start:end], score, start, end) for score, start, end in several[:top_k]]
+    return best or [Answer("", 0.0, 0, 0)]

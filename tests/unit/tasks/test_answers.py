@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine.tasks.answers import Answer, Read, answers, best_spans, probabilities
+from engine.tasks.answers import Answer, Read, answers
 from engine.tasks.tokens import Spans, Tokens
 
 #: [CLS] q [SEP] Wa ##ter is water [SEP], and [CLS] q [SEP] water [SEP]: one row, two windows.
@@ -61,20 +61,7 @@ def test_no_answer_has_the_least_score_of_the_windows(likely: float) -> None:
     assert found == ([water, nothing] if likely > 0 else [nothing, water])
 
 
-def test_the_best_spans_are_those_of_all_pairs() -> None:
-    draw = np.random.default_rng(5)
-    for tokens, longest, count in [(1, 15, 12), (7, 3, 5), (30, 15, 12), (30, 1, 40), (12, 40, 1000)]:
-        start, end = draw.random((2, tokens))
-        pairs = [(s, e) for s in range(tokens) for e in range(s, min(s + longest, tokens))]
-        pairs.sort(key=lambda pair: -start[pair[0]] * end[pair[1]])
-        first, last, scores = best_spans(start, end, longest=longest, count=count)
-        assert list(zip(first.tolist(), last.tolist(), strict=True)) == pairs[:count]
-        np.testing.assert_allclose(scores, start[first] * end[last])
-
-
-def test_probabilities_add_up_in_each_window() -> None:
-    logits = np.array([[1, 2], [3, 400], [0, 0], [-400, 1], [7, 7]], np.float32)
-    found = probabilities(logits, np.array([True, True, False, True, True]), np.array([0, 3]))
-    assert found[2].tolist() == [0, 0]
-    np.testing.assert_allclose(np.add.reduceat(found, [0, 3]), np.ones((2, 2)))
-    np.testing.assert_allclose(found[0, 0], 1 / (1 + np.e**2))
+def test_many_windows_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params())
+    monkeypatch.setattr("engine.tasks.answers._AT_ONCE", 1)
+    assert answers(read([0.0, 0.5, 0.0, 1.0], [1.0]), [CONTEXT], params()) == whole
