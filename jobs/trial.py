@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice
 from engine.models.bundle import make_bundle
-from engine.schema import schema_of
 from jobs import tables
 from jobs.references import reveal
 from jobs.resolved import Resolved
@@ -46,7 +45,7 @@ class Trial:
 
 def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Table:
     """The first rows of the source whose main input is not null: the columns that scoring reads and the key."""
-    main = resolved.inputs[schema_of(resolved.model.task).inputs[0].name]
+    main = resolved.inputs[resolved.model.schema.inputs[0].name]
     names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
     rows = tables.read_source(spark, resolved.definition).where(f"`{main}` IS NOT NULL").select(*names)
     return rows.limit(count).toArrow()

@@ -19,6 +19,8 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
     Raises ParameterError, with the list of what the task takes, for an unknown name or a value of the wrong type.
     """
     cls = task_class(task).Params
+    if task_class(task).open_params:
+        return cls(call={name: value for name, value in params.items() if not isinstance(value, Column)})
     hints = typing.get_type_hints(cls)
     for name, value in params.items():
         if name not in hints:
@@ -36,6 +38,8 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
 
 def takes(task: str) -> str:
     """``top_k: int or null = null, …``: every parameter of a task with its type and default."""
+    if task_class(task).open_params:
+        return "whatever the model itself takes"
     return "; ".join(f"{name}: {words} = {default}" for name, words, default in describe(task)) or "none"
 
 
