@@ -21,15 +21,13 @@ NOT_CALLED: Final = frozenset({"batch_size", "device", "device_map", "dtype", "n
 
 
 def takes(task: str) -> bool:
-    """Whether transformers has a pipeline of that name which reads text: a bundle holds a model and its tokenizer."""
+    """Whether transformers has a pipeline of that name which a bundle can carry: text, a model and its tokenizer."""
     canonical, found = _known(task)
-    if canonical in SCHEMAS or not found:
+    if canonical in SCHEMAS or found.get("type", "text") != "text" or not found:
         return False
-    impl, reads = _class(found["impl"]), found.get("type", "text")
+    impl = _class(found["impl"])
     needed = [getattr(impl, f"_load_{part}") for part in ("image_processor", "feature_extractor", "processor")]
-    if impl._load_tokenizer is False or True in needed or reads not in ("text", "multimodal"):
-        return False
-    return reads == "text" or impl._load_image_processor is False
+    return impl._load_tokenizer is not False and True not in needed
 
 
 def auto_class(task: str, config: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from engine.inferred import learn
 from engine.models import pipelines
 from engine.models.bundle import make_bundle
 from engine.models.load import load
-from engine.models.ref import ModelRef
 from engine.models.registry import resolve
 from engine.options import Request
 from engine.schema import Input, ddl
@@ -54,14 +54,11 @@ def test_text_to_audio_equals_plain_transformers(folder: Path) -> None:
 
 def test_a_model_that_the_pipeline_does_not_run_is_refused(tmp_path: Path) -> None:
     folder = tiny.save(tmp_path)
-    with pytest.raises(ModelError, match=r"expected a model for text-to-audio \(AutoModelForTextToWaveform, "):
+    with pytest.raises(ModelError, match=r"expected a model that text-to-audio runs \(AutoModelForTextToWaveform, "):
         make_bundle(resolve(str(folder), task="text-to-audio"), "float32")
 
 
-def test_a_pipeline_that_needs_more_files_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "causal"
-    tiny.save(folder, "gpt2", head="CausalLM")
-    ref = ModelRef(uri="x", pinned="x", version=None, model_dir=folder, tokenizer_dir=folder, task="decision")
-    loaded = load(make_bundle(ref, "float32").path, "cpu")
-    with pytest.raises(ModelError, match="expected a decision pipeline that a model and its tokenizer are enough for"):
-        pipelines.predictor("decision", loaded)
+def test_a_pipeline_that_can_not_be_made_is_an_error_that_says_why(folder: Path) -> None:
+    loaded = load(make_bundle(resolve(str(folder), task="text-to-audio"), "float32").path, "cpu")
+    with pytest.raises(ModelError, match="that a model and its tokenizer are enough for, RuntimeError was raised"):
+        pipelines.predictor("text-to-audio", replace(loaded, model=None))

@@ -124,10 +124,10 @@ def test_other_inputs_come_in_the_type_that_the_model_reads() -> None:
 
 def test_which_tasks_are_foreign() -> None:
     foreign = (PYFUNC, "text-to-audio", "text-to-speech")
-    others = ("text-classification", "ner", "image-classification", "automatic-speech-recognition", "astrology")
+    others = ("text-classification", "ner", "image-classification", "automatic-speech-recognition", "decision")
     assert [is_foreign(name) for name in (*foreign, *others)] == [True] * 3 + [False] * 5
     assert {task_class(name) for name in foreign} == {Foreign}
-    for name in ("image-classification", "document-question-answering", "any-to-any", "astrology"):
+    for name in ("image-classification", "document-question-answering", "any-to-any", "decision", "astrology"):
         with pytest.raises(UnsupportedTaskError, match=f"got '{name}'"):
             task_class(name)
 
