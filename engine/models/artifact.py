@@ -19,13 +19,11 @@ OWN: Final = "own"
 
 
 def flavors(root: Path) -> Mapping[str, Any]:
-    """The flavors that an artifact's MLmodel names; empty where there is none."""
-    file = root / "MLmodel"
-    if not file.exists():
-        return {}
+    """The flavors that an artifact's MLmodel names."""
     import yaml
 
-    found: Mapping[str, Any] = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("flavors") or {}
+    logged = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8")) or {}
+    found: Mapping[str, Any] = logged.get("flavors") or {}
     return found
 
 

@@ -33,13 +33,10 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
     """
     pinned, version = pin(uri)
     root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
-    flavors = artifact.flavors(root)
-    if flavors and "transformers" not in flavors:
+    logged = (root / "MLmodel").exists()
+    if logged and "transformers" not in artifact.flavors(root):
         return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
-    if (root / "MLmodel").exists():
-        ref = _from_mlflow(uri, pinned, version, root, task)
-    else:
-        ref = _from_folder(uri, pinned, root, task)
+    ref = _from_mlflow(uri, pinned, version, root, task) if logged else _from_folder(uri, pinned, root, task)
     task_class(ref.task)
     folder.check(ref.model_dir, ref.tokenizer_dir)
     folder.check_task(ref.model_dir, ref.task)

@@ -125,7 +125,7 @@ def test_a_job_keeps_the_struct_of_its_sink(spark: SparkSession, lengths: str, t
         source={"inputs": "body"},
         compute={"dtype": "auto"},
         allow_foreign_code=True,  # type: ignore[arg-type]
-        errors={"max_fraction": 0.6},
+        errors={"max_fraction": 1.0},
     )
     planned = plan(definition, spark=spark)
     assert (planned.task, planned.dtype.value, planned.half, planned.failed) == ("pyfunc", "own", None, {})
