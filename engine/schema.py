@@ -6,6 +6,7 @@ a parameter. Structs grow by new top-level fields only; the elements of ``list<s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -173,13 +174,18 @@ def ddl(dtype: pa.DataType) -> str:
     Raises SchemaError for a type that no task schema uses.
     """
     if pa.types.is_struct(dtype):
-        return "STRUCT<" + ", ".join(f"{f.name}: {ddl(f.type)}" for f in dtype.fields) + ">"
+        return "STRUCT<" + ", ".join(f"{_name(f.name)}: {ddl(f.type)}" for f in dtype.fields) + ">"
     if pa.types.is_list(dtype):
         return f"ARRAY<{ddl(dtype.value_type)}>"
     try:
         return _DDL[dtype]
     except KeyError:
         raise SchemaError(f"expected a type with a Spark name, got {dtype}: add it to engine.schema._DDL") from None
+
+
+def _name(name: str) -> str:
+    """A field's name as DDL takes it: quoted where it is no identifier, as a foreign model's may not be."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else f"`{name}`"
 
 
 #: What one window cost. The scorer gives it beside each window; seconds are of one worker.

@@ -29,7 +29,6 @@ from engine.errors import ParameterError, RowError
 from engine.options import Column, Compute, Request
 from engine.prefetch import prefetched
 from engine.results import assemble
-from engine.schema import schema_of
 from engine.stats import Stats
 from engine.tasks.base import Encoded, Task
 from engine.tasks.params import parse_params, takes
@@ -139,7 +138,7 @@ class Scorer:
             parts: list[tuple[Index, pa.StructArray]] = []
             for group in work.groups:
                 parts += self._decode_group(group, work.failures)
-            result = assemble(schema_of(self.task.name), work.distinct, parts, work.failures)
+            result = assemble(self.task.schema, work.distinct, parts, work.failures)
         stats.nulls = int((work.distinct.inverse < 0).sum())
         stats.duplicates = stats.rows - stats.nulls - work.distinct.first.size
         if work.failures:
@@ -163,8 +162,7 @@ class Scorer:
         return [(group.rows[rows], structs) for rows, structs in parts]
 
     def _required(self) -> list[str]:
-        roles = schema_of(self.task.name).inputs
-        return [self.request.inputs[role.name] for role in roles if role.required]
+        return [self.request.inputs[role.name] for role in self.task.schema.inputs if role.required]
 
     def _checked(self, params: Any) -> Any:
         if self.task.manifest is not None:

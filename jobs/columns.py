@@ -8,31 +8,34 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import SchemaError
 from engine.options import Column, Request
 from jobs import problems, tables
-from udfs.scoring import check_columns, roles
+from udfs.columns import check_columns, roles
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.types import StructType
 
+    from engine.schema import TaskSchema
     from jobs.definition import JobDefinition
 
 
-def check(spark: SparkSession, definition: JobDefinition, task: str, source: StructType) -> StructType:
+def check(
+    spark: SparkSession, definition: JobDefinition, task: str, schema: TaskSchema, source: StructType
+) -> StructType:
     """The sink's schema. Reads no row.
 
     Raises SchemaError, one line a problem: an input that the task does not have, a column that the source lacks, an
     input of another type than the task reads, an output's name that is taken, a sink with other columns.
     """
-    request = definition.request(task)
+    request = definition.request(task, schema=schema)
     found = [
-        *_raised(roles, task, request.inputs),
+        *_raised(roles, task, request.inputs, schema),
         *_missing(definition, request, source),
-        *_mistyped(request, task, source),
+        *_mistyped(request, task, schema, source),
         *_taken(definition, request),
     ]
     expected = None
     if all(name in source.names for name in tables.sink_columns(definition)):
-        expected = tables.sink_schema(definition, source, task)
+        expected = tables.sink_schema(definition, source, schema)
         found += _raised(tables.check_sink, spark, definition, expected)
     if found or expected is None:
         raise SchemaError("\n".join(found))
@@ -54,13 +57,11 @@ def _missing(definition: JobDefinition, request: Request, source: StructType) ->
                 yield f"{key}: expected a column {name} in the source, it has {', '.join(source.names)}; {hint}"
 
 
-def _mistyped(request: Request, task: str, source: StructType) -> Iterator[str]:
-    from engine.schema import schema_of
-
-    known = {role.name for role in schema_of(task).inputs}
+def _mistyped(request: Request, task: str, schema: TaskSchema, source: StructType) -> Iterator[str]:
+    known = {role.name for role in schema.inputs}
     for role, column in request.inputs.items():
         if role in known and column in source.names:
-            for problem in _raised(check_columns, source, Request(inputs={role: column}), task):
+            for problem in _raised(check_columns, source, Request(inputs={role: column}), task, schema):
                 yield f"source.inputs: {problem}; name another column or cast it in the source"
 
 

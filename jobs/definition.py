@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -14,6 +14,9 @@ import engine.options
 from jobs import located, problems
 from jobs.errors import DefinitionError
 from jobs.sections import ComputeSection, Errors, Name, Param, Section, Sink, Source, Text, refuse
+
+if TYPE_CHECKING:
+    from engine.schema import TaskSchema
 
 #: A new epoch scores everything again; this release knows one.
 _EPOCH: Final = 0
@@ -55,6 +58,11 @@ class JobDefinition(Section):
     on_change: Literal["new_rows"] = Field(
         default="new_rows", description="new_rows (a new model scores the rows not yet scored)", examples=["new_rows"]
     )
+    allow_foreign_code: bool = Field(
+        default=False,
+        description="true or false: whether a model that is no transformers flavor may run its own code",
+        examples=[True],
+    )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
 
     @field_validator("task")
@@ -77,8 +85,9 @@ class JobDefinition(Section):
         named = json.dumps([self.name, self.source.location, self.sink.location, _EPOCH])
         return hashlib.sha256(named.encode()).hexdigest()[:16]
 
-    def request(self, task: str | None = None) -> engine.options.Request:
-        """The columns and parameters the engine reads. ``task`` is the model's, needed where the definition names none.
+    def request(self, task: str | None = None, *, schema: TaskSchema | None = None) -> engine.options.Request:
+        """The columns and parameters the engine reads. ``task`` is the model's, needed where the definition names none,
+        ``schema`` what the model reads, needed where the task table lacks it.
 
         Raises SchemaError for inputs that the task does not have, UnsupportedTaskError for a task that there is not.
         """
@@ -86,7 +95,7 @@ class JobDefinition(Section):
         if isinstance(inputs, str):
             from engine.schema import schema_of
 
-            inputs = {schema_of(task or self.task or "").inputs[0].name: inputs}
+            inputs = {(schema or schema_of(task or self.task or "")).inputs[0].name: inputs}
         return engine.options.Request(inputs=inputs, params=self.params)
 
     def compute_options(self) -> engine.options.Compute:

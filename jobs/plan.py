@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice, choose_batch_tokens, choose_threads
+from engine.models.artifact import OWN
 from engine.options import Column
 from jobs import keys, tables, trial
 from jobs.agreement import Agreement, compare
@@ -15,6 +16,7 @@ from jobs.obstacles import obstacles
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
 from jobs.summary import Planned
+from udfs import foreign
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -154,12 +156,16 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         keys=found,
         tried=rows.num_rows,
         failed=failed,
-        warnings=(*refused, *_warnings(definition, found, half, rows.num_rows, failed)),
+        warnings=(
+            *([foreign.slow(model.task)] if model.foreign else []),
+            *refused,
+            *_warnings(definition, found, half, rows.num_rows, failed),
+        ),
     )
 
 
 def _half(spark: SparkSession, resolved: Resolved, rows: Any, tried: trial.Trial) -> Agreement | None:
-    if resolved.model.dtype.value == "float32" or not rows.num_rows:
+    if resolved.model.dtype.value in ("float32", OWN) or not rows.num_rows:
         return None
     return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, resolved), rows))
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs import columns, tables
 from jobs.references import reveal
-from udfs.scoring import PreparedModel, prepare, roles
+from udfs.columns import roles
+from udfs.foreign import Sample
+from udfs.scoring import PreparedModel, prepare
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,7 +49,7 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
     Raises ModelError, ParameterError or DeviceError for what can't be computed, SchemaError with every column that is
     missing or of the wrong type.
     """
-    source = tables.read_source(spark, definition).schema
+    rows = tables.read_source(spark, definition)
     model = prepare(
         spark,
         reveal(definition.model),
@@ -54,13 +57,17 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
         params=definition.params,
         compute=definition.compute_options(),
         weights_path=reveal(definition.compute.weights_path),
+        allow_foreign_code=definition.allow_foreign_code,
+        sample=Sample(
+            rows=rows, input=definition.source.inputs, before=partial(tables.output_before, spark, definition)
+        ),
     )
-    schema = columns.check(spark, definition, model.task, source)
-    request = definition.request(model.task)
+    schema = columns.check(spark, definition, model.task, model.schema, rows.schema)
+    request = definition.request(model.task, schema=model.schema)
     return Resolved(
         definition=definition,
         model=model,
-        inputs=roles(model.task, request.inputs),
+        inputs=roles(model.task, request.inputs, model.schema),
         columns=request.columns,
         sink_schema=schema,
         slots=_slots(spark),

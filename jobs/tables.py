@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SchemaError
-from engine.schema import ddl, schema_of
+from engine.schema import TaskSchema, ddl
 from jobs.references import reveal
 from jobs.sections import PROVENANCE, Place, Source
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
@@ -72,7 +73,17 @@ def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
     return True
 
 
-def sink_schema(definition: JobDefinition, source: StructType, task: str) -> StructType:
+def output_before(spark: SparkSession, definition: JobDefinition) -> pa.DataType | None:
+    """The type of the sink's output column, None where there is no sink yet or it has no such column."""
+    from pyspark.sql.pandas.types import to_arrow_type
+
+    sink = read_sink(spark, definition)
+    if sink is None or definition.sink.output not in sink.columns:
+        return None
+    return to_arrow_type(sink.schema[definition.sink.output].dataType)
+
+
+def sink_schema(definition: JobDefinition, source: StructType, gives: TaskSchema) -> StructType:
     """Key, kept columns, output struct, provenance: what a sink row is.
 
     Raises SchemaError with every column of key and keep that the source lacks.
@@ -84,7 +95,7 @@ def sink_schema(definition: JobDefinition, source: StructType, task: str) -> Str
     missing = [name for name in names if name not in source.names]
     if missing:
         raise SchemaError(f"expected columns {', '.join(missing)} in the source, it has {', '.join(source.names)}")
-    output = StructField(sink.output, DataType.fromDDL(ddl(schema_of(task).output)))
+    output = StructField(sink.output, DataType.fromDDL(ddl(gives.output)))
     provenance = zip(PROVENANCE, _PROVENANCE_TYPES, strict=True)
     added = [StructField(name, DataType.fromDDL(kind)) for name, kind in provenance]
     return StructType([*(source[name] for name in names), output, *added])

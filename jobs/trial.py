@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice
 from engine.models.bundle import make_bundle
-from engine.schema import schema_of
 from jobs import tables
 from jobs.references import reveal
 from jobs.resolved import Resolved
@@ -46,7 +45,7 @@ class Trial:
 
 def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Table:
     """The first rows of the source with all required inputs: the columns that scoring reads and the key."""
-    required = [resolved.inputs[role.name] for role in schema_of(resolved.model.task).inputs if role.required]
+    required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
     names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
     whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
     rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)

@@ -11,13 +11,18 @@ import pyarrow as pa
 
 from engine.device import Choice, Hardware, choose_device, choose_dtype
 from engine.errors import SchemaError
+from engine.models.artifact import make_artifact_bundle
 from engine.models.bundle import Bundle, make_bundle
+from engine.models.pipelines import NOT_CALLED
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
-from engine.options import Compute, Request
-from engine.schema import STATS, Input, ddl, schema_of
-from engine.tasks import task_class
+from engine.options import Column, Compute, Request
+from engine.schema import SCHEMAS, STATS, TaskSchema, ddl
+from engine.tasks import PYFUNC, task_class
 from engine.tasks.params import parse_params
+from udfs import foreign
+from udfs.columns import check_columns, roles
+from udfs.foreign import Sample
 from udfs.hardware import probe
 from udfs.weights import Weights, ship
 from udfs.worker import Descriptor
@@ -41,15 +46,22 @@ class PreparedModel:
     dtype: Choice[str]
     hardware: Hardware
     compute: Compute
+    schema: TaskSchema
 
     @property
     def task(self) -> str:
         """The task it scores."""
         return self.ref.task
 
+    @property
+    def foreign(self) -> bool:
+        """Whether the task table lacks it: its struct was learned, and is pinned."""
+        return self.task not in SCHEMAS
+
     def descriptor(self, inputs: Mapping[str, str]) -> Descriptor:
         """What travels to the workers, for inputs given as role → column."""
-        return Descriptor(self.task, Request(inputs=dict(inputs), params=self.params), self.compute, self.weights)
+        request = Request(inputs=dict(inputs), params=self.params)
+        return Descriptor(self.task, request, self.compute, self.weights, self.schema if self.foreign else None)
 
 
 def prepare(
@@ -60,6 +72,8 @@ def prepare(
     params: Mapping[str, Any] | None = None,
     compute: Compute | None = None,
     weights_path: str | None = None,
+    allow_foreign_code: bool = False,
+    sample: Sample | None = None,
 ) -> PreparedModel:
     """Resolves and pins a model, decides device and dtype, makes its bundle and ships it. Runs on the driver.
 
@@ -70,18 +84,24 @@ def prepare(
         params: the task's parameters; ``engine.options.Column`` where a column gives the value.
         compute: dtype, device, batch_tokens, threads, window.
         weights_path: a folder that all hosts see, used instead of the broadcast.
+        allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
+        sample: rows that the struct of a model outside the task table is learned from.
 
     Raises a ModelError, ParameterError or DeviceError before any row is read.
     """
     compute = compute or Compute()
-    ref = resolve(model, task=task)
+    ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
     merged = {**_logged_params(ref), **(params or {})}
     parsed = parse_params(ref.task, merged)
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
-    dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype)
-    bundle = make_bundle(ref, dtype.value)
+    if ref.task in SCHEMAS:
+        dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype)
+    else:
+        dtype = foreign.dtype(ref.task, compute.dtype)
+    bundle = make_artifact_bundle(ref) if ref.task == PYFUNC else make_bundle(ref, dtype.value)
     task_class(ref.task).check(parsed, bundle.manifest)
+    schema = SCHEMAS.get(ref.task) or _pinned(ref, bundle, merged, sample)
     weights = ship(spark, bundle, weights_path=weights_path)
     log.info("embercast pinned %s, bundle %s, dtype %s", ref.pinned, bundle.digest[:12], dtype)
     return PreparedModel(
@@ -93,7 +113,13 @@ def prepare(
         dtype=dtype,
         hardware=hardware,
         compute=compute,
+        schema=schema,
     )
+
+
+def _pinned(ref: ModelRef, bundle: Bundle, params: Mapping[str, Any], sample: Sample | None) -> TaskSchema:
+    by_row = tuple(name for name, value in params.items() if isinstance(value, Column))
+    return foreign.pin(bundle, name=ref.task, params=parse_params(ref.task, params), by_row=by_row, sample=sample)
 
 
 def score(
@@ -109,6 +135,7 @@ def score(
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
     weights_path: str | None = None,
+    allow_foreign_code: bool = False,
     profile: Any = None,
     stats: str | None = None,
 ) -> DataFrame:
@@ -118,9 +145,10 @@ def score(
         df: any DataFrame.
         model: models:/name@alias, models:/name/version, runs:/id/path, a local folder, or what ``prepare`` gave.
         input: the column of the task's main input, or input role → column (``{"text": "body", "text_pair": "title"}``).
-        output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``.
-        task, params, dtype, device, batch_tokens, threads, weights_path: as for ``prepare`` and ``Compute``; a
-            prepared model has them already.
+        output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``, or for a model outside
+            the task table what is learned from the first rows of ``df`` when this is called.
+        task, params, dtype, device, batch_tokens, threads, weights_path, allow_foreign_code: as for ``prepare`` and
+            ``Compute``; a prepared model has them already.
         profile: a ``pyspark.resource.ResourceProfile``, for the stage to run where GPUs are.
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
 
@@ -129,61 +157,28 @@ def score(
     """
     if isinstance(model, str):
         compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
-        model = prepare(df.sparkSession, model, task=task, params=params, compute=compute, weights_path=weights_path)
-    descriptor = model.descriptor(roles(model.task, input))
-    check_columns(df.schema, descriptor.request, model.task)
-    schema = _with_results(df.schema, model.task, output, stats)
+        model = prepare(
+            df.sparkSession,
+            model,
+            task=task,
+            params=params,
+            compute=compute,
+            weights_path=weights_path,
+            allow_foreign_code=allow_foreign_code,
+            sample=Sample(rows=df, input=input),
+        )
+    descriptor = model.descriptor(roles(model.task, input, model.schema))
+    check_columns(df.schema, descriptor.request, model.task, model.schema)
+    schema = _with_results(df.schema, model.schema, output, stats)
     # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
     by_position = df.toDF(*map(str, range(len(df.columns))))
     return by_position.mapInArrow(_mapper(descriptor, df.columns, stats), schema, profile=profile)
 
 
-def roles(task: str, input: str | Mapping[str, str]) -> dict[str, str]:
-    """Input role → column; a plain column name is the task's main role. Raises SchemaError for an unknown role."""
-    schema = schema_of(task)
-    named = {schema.inputs[0].name: input} if isinstance(input, str) else dict(input)
-    for name in named:
-        schema.role(name)
-    missing = [role.name for role in schema.inputs if role.required and role.name not in named]
-    if missing:
-        raise SchemaError(f"{task} needs the inputs {', '.join(missing)}: name a column for each")
-    return named
-
-
-def check_columns(schema: StructType, request: Request, task: str) -> None:
-    """Raises SchemaError where a column that the engine reads is missing or there twice, or of the wrong type."""
-    missing = [name for name in request.columns if name not in schema.names]
-    if missing:
-        raise SchemaError(f"expected columns {', '.join(missing)}; the table has {', '.join(schema.names)}")
-    again = [name for name in request.columns if schema.names.count(name) > 1]
-    if again:
-        raise SchemaError(f"expected one column {', '.join(again)}, the table has several: rename the others")
-    for role, column in request.inputs.items():
-        expected = schema_of(task).role(role)
-        if not _reads(expected, schema[column].dataType):
-            found = schema[column].dataType.simpleString().upper()
-            raise SchemaError(
-                f"expected column {column} (input {role} of {task}) to be {expected.words}, it is {found}"
-            )
-
-
-def _reads(role: Input, found: Any) -> bool:
-    from pyspark.sql.types import ArrayType, CharType, MapType, StringType, StructType, VarcharType
-
-    if isinstance(found, StringType | VarcharType | CharType):
-        return bool(role.type == pa.string())
-    if not isinstance(found, ArrayType):
-        return False
-    if role.nested and isinstance(found.elementType, StructType | MapType):
-        return True
-    texts = isinstance(found.elementType, StringType | VarcharType | CharType)
-    return texts and pa.list_(pa.field("element", pa.string())) in (role.type, *role.also)
-
-
-def _with_results(schema: StructType, task: str, output: str, stats: str | None) -> StructType:
+def _with_results(schema: StructType, gives: TaskSchema, output: str, stats: str | None) -> StructType:
     from pyspark.sql.types import DataType, StructField, StructType
 
-    added = [StructField(output, DataType.fromDDL(ddl(schema_of(task).output)))]
+    added = [StructField(output, DataType.fromDDL(ddl(gives.output)))]
     if stats is not None:
         added.append(StructField(stats, DataType.fromDDL(ddl(STATS))))
     taken = [field.name for field in added if field.name.lower() in {name.lower() for name in schema.names}]
@@ -206,6 +201,8 @@ def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Call
 
 def _logged_params(ref: ModelRef) -> dict[str, Any]:
     """The logged model's parameters that the task takes; others (batch_size, device) are this engine's to choose."""
+    if task_class(ref.task).open_params:
+        return {name: value for name, value in ref.params.items() if name not in NOT_CALLED}
     taken = {field.name for field in fields(task_class(ref.task).Params)}
     ignored = sorted(set(ref.params) - taken)
     if ignored:

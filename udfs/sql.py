@@ -14,12 +14,13 @@ import pyarrow as pa
 from engine.errors import ParameterError
 from engine.options import Column as ParameterColumn
 from engine.options import Compute
-from engine.schema import Input, TaskSchema, ddl, schema_of
+from engine.schema import Input, TaskSchema, ddl
+from udfs.foreign import Sample
 from udfs.scoring import PreparedModel, prepare
 from udfs.worker import Descriptor
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 Kind = Literal["arrow", "pandas"]
 
@@ -35,6 +36,8 @@ def udf(
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
     weights_path: str | None = None,
+    allow_foreign_code: bool = False,
+    sample: DataFrame | None = None,
     kind: Kind | None = None,
 ) -> Any:
     """A function of columns that scores them: ``df.withColumn("s", udf(spark, "models:/sentiment@champion")("body"))``.
@@ -43,21 +46,34 @@ def udf(
     the task's struct. ``kind`` is "arrow" where Spark has Arrow UDFs (4.1 and later), else "pandas". A null input
     gives a null struct from an Arrow UDF and a struct of nulls from a pandas UDF, which can't return null:
     ``error.code IS NULL`` means success with both. A text that is not UTF-8 is an error of its row with an Arrow UDF;
-    it fails the job with a pandas UDF, for which Spark decodes the column. Other arguments as for ``udfs.score``. Runs
+    it fails the job with a pandas UDF, for which Spark decodes the column. ``sample`` is a DataFrame with rows like
+    those to be scored, its columns in the inputs' order: a model outside the task table learns its struct from the
+    first of them, or from the example that it was logged with. Other arguments as for ``udfs.score``. Runs
     on the driver.
 
     Raises ParameterError for a parameter from a column (take ``udfs.score``) and for an unknown or missing kind.
     """
     if isinstance(model, str):
         compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
-        model = prepare(spark, model, task=task, params=params, compute=compute, weights_path=weights_path)
+        model = prepare(
+            spark,
+            model,
+            task=task,
+            params=params,
+            compute=compute,
+            weights_path=weights_path,
+            allow_foreign_code=allow_foreign_code,
+            sample=None if sample is None else Sample(rows=sample),
+        )
     by_row = [name for name, value in model.params.items() if isinstance(value, ParameterColumn)]
     if by_row:
         raise ParameterError(f"a UDF takes fixed parameters, {', '.join(by_row)} come from a column: use udfs.score")
-    names = [role.name for role in schema_of(model.task).inputs]
-    descriptors = [model.descriptor(dict(zip(names[:n], names[:n], strict=True))) for n in range(1, len(names) + 1)]
+    names = [role.name for role in model.schema.inputs]
+    least = sum(role.required for role in model.schema.inputs)  # required roles stand first
+    taken = [names[:n] for n in range(least, len(names) + 1)]
+    descriptors = [model.descriptor(dict(zip(some, some, strict=True))) for some in taken]
     make = _arrow_udf if _kind(kind) == "arrow" else _pandas_udf
-    return make(descriptors, schema_of(model.task)).asNondeterministic()
+    return make(descriptors, model.schema).asNondeterministic()
 
 
 def register(spark: SparkSession, name: str, model: str | PreparedModel, **options: Any) -> Any:
@@ -126,10 +142,11 @@ def _results(descriptors: list[Descriptor], batches: Iterator[tuple[pa.Array, ..
     first = next(batches, None)
     if first is None:
         return
-    if len(first) > len(descriptors):
-        raise TypeError(f"expected at most {len(descriptors)} columns, got {len(first)}")
-    descriptor = descriptors[len(first) - 1]
-    names = list(descriptor.request.inputs)
+    names = list(descriptors[-1].request.inputs)[: len(first)]
+    descriptor = next((one for one in descriptors if list(one.request.inputs) == names), None)
+    if descriptor is None or len(names) < len(first):
+        takes = " or ".join(f"({', '.join(one.request.inputs)})" for one in descriptors)
+        raise TypeError(f"expected columns {takes}, got {len(first)}")
 
     def records() -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(list(first), names=names)

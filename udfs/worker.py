@@ -12,9 +12,12 @@ from typing import Any
 
 from engine.device import choose_batch_tokens, choose_device, choose_threads, detect
 from engine.models.load import load
+from engine.models.manifest import Manifest
 from engine.options import Compute, Request
+from engine.schema import TaskSchema
 from engine.scorer import Scored, Scorer
-from engine.tasks import task_class
+from engine.tasks import Task, task_class
+from udfs import foreign
 from udfs.weights import Weights
 
 log = logging.getLogger("embercast")
@@ -28,6 +31,8 @@ class Descriptor:
     request: Request
     compute: Compute
     weights: Weights
+    #: Of a model outside the task table; None where the table has it.
+    pinned: TaskSchema | None = None
 
     def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
         """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""
@@ -44,8 +49,7 @@ class Descriptor:
         threads = choose_threads(self.compute.threads, hardware, task_cpus=cpus)
         device = choose_device(self.compute.device, hardware, address=address)
         _use_threads(threads.value)
-        loaded = load(self.weights.folder(), device.value)
-        manifest = loaded.manifest
+        task, manifest = self._task(device.value)
         batch_tokens = choose_batch_tokens(
             self.compute.batch_tokens,
             hardware,
@@ -54,8 +58,15 @@ class Descriptor:
             weight_bytes=manifest.weight_bytes,
         )
         _log_once(f"device {device}, {manifest.dtype}, threads {threads}, batch_tokens {batch_tokens}")
-        task = task_class(self.task)(loaded)
         return Scorer(task, self.request, batch_tokens=batch_tokens.value, compute=self.compute)
+
+    def _task(self, device: str) -> tuple[Task, Manifest]:
+        folder = self.weights.folder()
+        if self.pinned is not None:
+            made = foreign.task(self.task, folder, device, self.pinned)
+            return made, made.manifest
+        loaded = load(folder, device)
+        return task_class(self.task)(loaded), loaded.manifest
 
 
 def _task_resources() -> tuple[int | None, str | None]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
 from engine.models import activation, cache, pooling
+from engine.models.auto import auto_class
 from engine.models.manifest import FILE, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
@@ -99,7 +100,7 @@ def _load(ref: ModelRef, dtype: str) -> Any:
     import transformers
     from safetensors import SafetensorError
 
-    auto = getattr(transformers, task_class(ref.task).auto_class)
+    auto = auto_class(ref.task, ref.model_dir)
     transformers.utils.logging.disable_progress_bar()
     try:
         model, info = auto.from_pretrained(

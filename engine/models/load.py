@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
+from engine.models.auto import auto_class
 from engine.models.manifest import Manifest
 from engine.models.tensors import map_tensors
-from engine.tasks import task_class
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def _skeleton(path: Path, manifest: Manifest) -> Any:
     from transformers.initialization import no_init_weights
 
     config = transformers.AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False)
-    auto = getattr(transformers, task_class(manifest.task).auto_class)
+    auto = auto_class(manifest.task, path)
     with no_init_weights():
         model = auto.from_config(config, dtype=getattr(torch, manifest.dtype), trust_remote_code=False)
     if (path / "generation_config.json").exists():

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
-from engine.models import folder
+from engine.models import artifact, folder
 from engine.models.ref import ModelRef
-from engine.schema import SCHEMAS, schema_of
+from engine.schema import SCHEMAS
+from engine.tasks import task_class
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _SCHEMES: Final = ("models:/", "runs:/")
@@ -20,23 +21,24 @@ _SCHEMES: Final = ("models:/", "runs:/")
 _OTHER_NAMES: Final = {"sentiment-analysis": "text-classification"}
 
 
-def resolve(uri: str, *, task: str | None = None) -> ModelRef:
+def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
     """Pins a model and finds its files. Runs on the driver.
 
     Args:
         uri: models:/name@alias, models:/name/version, models:/m-id, runs:/id/path, or a local folder, which is either
             one that MLflow wrote or one that ``save_pretrained`` wrote.
         task: what to score; None takes what the model says.
+        allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
 
     Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
     """
     pinned, version = pin(uri)
     root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
-    if (root / "MLmodel").exists():
-        ref = _from_mlflow(uri, pinned, version, root, task)
-    else:
-        ref = _from_folder(uri, pinned, root, task)
-    schema_of(ref.task)
+    logged = (root / "MLmodel").exists()
+    if logged and "transformers" not in artifact.flavors(root):
+        return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
+    ref = _from_mlflow(uri, pinned, version, root, task) if logged else _from_folder(uri, pinned, root, task)
+    task_class(ref.task)
     folder.check(ref.model_dir, ref.tokenizer_dir)
     folder.check_task(ref.model_dir, ref.task)
     return ref
@@ -108,9 +110,7 @@ def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, task: s
     from mlflow.models import Model
 
     flavors: dict[str, Any] = Model.load(str(root)).flavors
-    flavor = flavors.get("transformers")
-    if flavor is None:
-        raise ModelError(f"expected a model with MLflow's transformers flavor, {uri} has {', '.join(flavors)}")
+    flavor = flavors["transformers"]
     if "model_binary" not in flavor:
         raise ModelError(
             f"expected {uri} to hold its weights; it only names {flavor.get('source_model_name')} "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
 
-from engine.schema import schema_of
+from engine.schema import SCHEMAS, schema_of
 from engine.tasks.base import Encoded, Task
 
 TASKS: Final[Mapping[str, str]] = {
@@ -29,11 +29,27 @@ TASKS: Final[Mapping[str, str]] = {
 }
 
 
+#: What scores a model of no task in the table: see ``is_foreign``.
+_FOREIGN: Final = "engine.tasks.foreign:Foreign"
+#: The task of a logged model that is no transformers flavor.
+PYFUNC: Final = "pyfunc"
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a task that the table lacks runs through the generic adapter: PyFuncs and transformers' own pipelines."""
+    if name in SCHEMAS:
+        return False
+    from engine.models import pipelines
+
+    return name == PYFUNC or pipelines.takes(name)
+
+
 def task_class(name: str) -> Any:
     """The class of a task. Raises UnsupportedTaskError with the list of tasks where there is none."""
-    schema_of(name)
-    module, _, attribute = TASKS[name].partition(":")
+    if not is_foreign(name):
+        schema_of(name)
+    module, _, attribute = TASKS.get(name, _FOREIGN).partition(":")
     return getattr(import_module(module), attribute)
 
 
-__all__ = ["TASKS", "Encoded", "Task", "task_class"]
+__all__ = ["PYFUNC", "TASKS", "Encoded", "Task", "is_foreign", "task_class"]

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from engine.batching import Failures, Index
 from engine.models.manifest import Manifest
+from engine.schema import TaskSchema, schema_of
 
 
 @dataclass
@@ -66,8 +67,15 @@ class Task(ABC):
     by_row: ClassVar[tuple[str, ...]] = ()
     #: Rows of a window at most, whatever the job allows, where answers are far larger than inputs; None for no limit.
     window_rows: ClassVar[int | None] = None
+    #: Whether any parameter is taken and handed to the model: ``Params`` has one field, ``call``, that holds them.
+    open_params: ClassVar[bool] = False
     #: What the loaded model's bundle says of itself; None for a task without a bundle.
     manifest: Manifest | None = None
+
+    @property
+    def schema(self) -> TaskSchema:
+        """What it reads and gives: as the table says, or for a task outside it what was pinned on the driver."""
+        return schema_of(self.name)
 
     @classmethod  # noqa: B027 - most tasks have nothing to refuse
     def check(cls, params: Any, manifest: Manifest) -> None:

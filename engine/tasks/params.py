@@ -18,6 +18,10 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
 
     Raises ParameterError, with the list of what the task takes, for an unknown name or a value of the wrong type.
     """
+    if task_class(task).open_params:
+        return task_class(task).Params(
+            call={name: value for name, value in params.items() if not isinstance(value, Column)}
+        )
     cls, required = task_class(task).Params, task_class(task).required
     hints = typing.get_type_hints(cls)
     for name, value in params.items():
@@ -40,6 +44,8 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
 
 def takes(task: str) -> str:
     """``top_k: int or null = null, …``: every parameter of a task with its type and default."""
+    if task_class(task).open_params:
+        return "whatever the model itself takes"
     return "; ".join(f"{name}: {words} = {default}" for name, words, default in describe(task)) or "none"
 
 

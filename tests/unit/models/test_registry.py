@@ -156,7 +156,7 @@ def without_transformers(folder: Path) -> None:
         (flavor_without("task"), UnsupportedTaskError, "was logged without a task: give one, `embercast tasks` lists"),
         (flavor_without(task="image-to-text"), UnsupportedTaskError, "reranking; got 'image-to-text'"),
         (flavor_without(task="fill-mask"), UnsupportedTaskError, "…ForMaskedLM or …ForPreTraining or "),
-        (without_transformers, ModelError, "expected a model with MLflow's transformers flavor"),
+        (without_transformers, UnsafeModelError, "scoring it runs the code it was logged with"),
         (only_pickled, UnsafeModelError, "found only pytorch_model.bin, which is unpickled to be read"),
         (with_own_code, UnsafeModelError, "has an auto_map: loading it would run the model's own code"),
         (lambda f: (f / "model" / "model.safetensors").unlink(), ModelError, "expected weights (*.safetensors) in"),
