@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import cache, pooling
-from engine.models.manifest import FILE, Manifest, file_digests
+from engine.models import adapter, cache, pooling, quantized
+from engine.models.manifest import FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
 log = logging.getLogger(__name__)
 
-WEIGHTS: Final = "model.safetensors"
 _NOT_TOKENIZER: Final = ("*.safetensors", "*.bin", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.md", "*.py", "config.json")
 
 
@@ -107,20 +106,26 @@ def _load(ref: ModelRef, dtype: str) -> Any:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            key_mapping=adapter.INJECTED if ref.adapter_dir else None,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}"
         ) from error
     unused = {name for name in info["missing_keys"] if name.split(".")[0] in task_class(ref.task).unused}
-    missing = sorted(set(info["missing_keys"]) - unused)
+    missing = set(info["missing_keys"]) - unused
+    if ref.adapter_dir is not None:
+        missing -= adapter.given(ref.adapter_dir, missing)
     if missing:
         raise UnsupportedTaskError(
-            f"{ref.uri} has no weights for {', '.join(missing[:5])}, which {ref.task} needs: "
+            f"{ref.uri} has no weights for {', '.join(sorted(missing)[:5])}, which {ref.task} needs: "
             "give the task it was trained for, or log the fine-tuned model"
         )
     for name in unused:
         model.get_parameter(name).data.zero_()  # drawn at random: equal models would not have equal digests
+    model = quantized.dequantize(model, dtype)
+    if ref.adapter_dir is not None:
+        adapter.merge(model, ref.adapter_dir)
     return model.eval()
 
 
@@ -163,7 +168,8 @@ def _source_key(ref: ModelRef, dtype: str) -> str:
     import hashlib
     import json
 
-    files = {str(d.name): file_digests(d) for d in (ref.model_dir, ref.tokenizer_dir)}
+    folders = {ref.model_dir: "model", ref.tokenizer_dir: "tokenizer", ref.adapter_dir: "adapter"}
+    files = {name: file_digests(folder) for folder, name in folders.items() if folder is not None}
     return hashlib.sha256(json.dumps([files, ref.task, dtype, _versions()], sort_keys=True).encode()).hexdigest()
 
 

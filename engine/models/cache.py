@@ -19,17 +19,31 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from engine.errors import DamagedBundleError
+from engine.errors import DamagedBundleError, ModelError
 from engine.models.manifest import FILE, Manifest, sha256
 
 log = logging.getLogger(__name__)
 
 
 def cache_root() -> Path:
-    """The cache folder of this user on this host, made where it is missing."""
+    """The cache folder of this user on this host, made where it is missing.
+
+    Raises ModelError where it is another user's or others may write into it: what lies in a cache is trusted.
+    """
     asked = os.environ.get("EMBERCAST_CACHE")
     root = Path(asked) if asked else Path.home() / ".cache" / "embercast"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owners, user = {root.lstat().st_uid, root.stat().st_uid}, os.geteuid()
+    if owners != {user}:
+        raise ModelError(
+            f"expected the cache folder {root} to belong to the user {user}, it is of {max(owners - {user})}: "
+            "point EMBERCAST_CACHE at a folder of this user"
+        )
+    if root.stat().st_mode & 0o022:
+        raise ModelError(
+            f"expected the cache folder {root} to be its user's alone, others may write into it: "
+            "chmod 700 it, or point EMBERCAST_CACHE at another folder"
+        )
     return root
 
 

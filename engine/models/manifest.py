@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE: Final = "bundle.json"
+WEIGHTS: Final = "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
