@@ -68,8 +68,8 @@ def given(folder: Path, names: set[str]) -> set[str]:
     return {key for key in keys if not _PART.fullmatch(key)} & names
 
 
-def merge(model: Any, folder: Path) -> None:
-    """Merges the adapter into a loaded model, in the model's dtype, in place.
+def merge(model: Any, folder: Path) -> set[str]:
+    """Merges the adapter into a loaded model, in the model's dtype, in place. Returns the parameters that it changed.
 
     Raises ModelError where the adapter was trained on other modules or shapes than the model has.
     """
@@ -77,6 +77,7 @@ def merge(model: Any, folder: Path) -> None:
 
     config = read_json(folder / "adapter_config.json")
     names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    before = {name: id(model.get_parameter(name)) for name in names}
     modules: dict[str, dict[str, Any]] = {}
     for key, tensor in load_file(folder / WEIGHTS).items():
         found = _PART.fullmatch(_own(key))
@@ -93,12 +94,20 @@ def merge(model: Any, folder: Path) -> None:
         if name is None or model.get_parameter(name).dim() != 2:
             raise _unknown(model, module, folder)
         _add(model, name.removesuffix(".weight"), parts, config, module)
+    return {name for name in names if id(model.get_parameter(name)) != before[name]}
 
 
 def _unknown(model: Any, name: str, folder: Path) -> ModelError:
     return ModelError(
         f"expected {name}, which the adapter in {folder} was trained on, as a linear layer or an embedding of the base "
         f"{type(model).__name__}, which has none such: log the merged model (model.merge_and_unload())"
+    )
+
+
+def _mismatch(name: str, base: Any, given: Any) -> ModelError:
+    return ModelError(
+        f"expected {name} of shape {tuple(base.shape)} as the base has it, the adapter has {tuple(given.shape)}: "
+        "log the merged model (model.merge_and_unload()), whose configuration says the sizes and labels"
     )
 
 
@@ -118,7 +127,10 @@ def _add(model: Any, module: str, parts: Mapping[str, Any], config: Mapping[str,
     a, b = (parts[f"lora_embedding_{one}" if embedding else f"lora_{one}"] for one in "AB")
     scale = _alpha(trained, config) / (a.shape[0] ** 0.5 if config.get("use_rslora") else a.shape[0])
     turned = embedding or type(model.get_submodule(module)).__name__ == "Conv1D"  # stored as [in, out]
-    rows = (weight.T if turned else weight) + scale * (b @ a)
+    rows, added = weight.T if turned else weight, scale * (b @ a)
+    if rows.shape != added.shape:
+        raise _mismatch(f"{module}.weight", rows, added)
+    rows = rows + added
     if "lora_magnitude_vector" in parts:
         rows = rows * (parts["lora_magnitude_vector"].reshape(-1) / rows.norm(dim=1))[:, None]
     _replace(model, f"{module}.weight", rows.T.contiguous() if turned else rows)
@@ -140,8 +152,5 @@ def _replace(model: Any, name: str, tensor: Any) -> None:
     owner, _, attribute = name.rpartition(".")
     old = model.get_parameter(name)
     if old.shape != tensor.shape:
-        raise ModelError(
-            f"expected {name} of shape {tuple(old.shape)} as the base has it, the adapter has {tuple(tensor.shape)}: "
-            "log the merged model (model.merge_and_unload()), whose configuration says the sizes and labels"
-        )
+        raise _mismatch(name, old, tensor)
     setattr(model.get_submodule(owner), attribute, torch.nn.Parameter(tensor.to(old.dtype), requires_grad=False))

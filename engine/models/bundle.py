@@ -15,14 +15,25 @@ from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
 from engine.models import adapter, cache, pooling, quantized
-from engine.models.manifest import FILE, WEIGHTS, Manifest, file_digests
+from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
 log = logging.getLogger(__name__)
 
-_NOT_TOKENIZER: Final = ("*.safetensors", "*.bin", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.md", "*.py", "config.json")
+_NOT_TOKENIZER: Final = (
+    "*.safetensors",
+    "*.bin",
+    "*.pt",
+    "*.h5",
+    "*.msgpack",
+    "*.onnx",
+    "*.md",
+    "*.py",
+    "config.json",
+    "*.index.json",
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +75,11 @@ def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundl
 
 
 def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
-    model = _load(ref, dtype)
+    model, changed = _load(ref, dtype)
     tensors, tied = _tensors(model)
-    write_tensors(tensors, into / WEIGHTS)
+    if changed:
+        write_tensors({name: one for name, one in tensors.items() if name not in changed}, into / BASE)
+    write_tensors({name: one for name, one in tensors.items() if not changed or name in changed}, into / WEIGHTS)
     model.config.save_pretrained(into)
     if model.can_generate():
         model.generation_config.save_pretrained(into)
@@ -91,7 +104,8 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
     return manifest
 
 
-def _load(ref: ModelRef, dtype: str) -> Any:
+def _load(ref: ModelRef, dtype: str) -> tuple[Any, set[str]]:
+    """The model as it will run, and the parameters that an adapter changed."""
     import torch
     import transformers
     from safetensors import SafetensorError
@@ -124,9 +138,8 @@ def _load(ref: ModelRef, dtype: str) -> Any:
     for name in unused:
         model.get_parameter(name).data.zero_()  # drawn at random: equal models would not have equal digests
     model = quantized.dequantize(model, dtype)
-    if ref.adapter_dir is not None:
-        adapter.merge(model, ref.adapter_dir)
-    return model.eval()
+    changed = adapter.merge(model, ref.adapter_dir) if ref.adapter_dir is not None else set()
+    return model.eval(), changed
 
 
 def _special_tokens(ref: ModelRef, tokenizer: Path) -> int:

@@ -3,6 +3,7 @@
     <root>/bundles/<digest>/          a bundle
     <root>/bundles/<digest>.verified  the files' sizes and times when their digests were last seen to be right
     <root>/bundles/<digest>.lock      held while the folder is written
+    <root>/bundles/files/<sha256>     large files, by hard links: bundles that have one in common have it once
 
 ``root`` is $EMBERCAST_CACHE, else ~/.cache/embercast; mode 0700, one per user. Runs on the driver and on executors.
 """
@@ -18,11 +19,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
 from engine.errors import DamagedBundleError, ModelError
 from engine.models.manifest import FILE, Manifest, sha256
 
 log = logging.getLogger(__name__)
+
+#: Smaller files are not worth a link.
+SHARED_BYTES: Final = 1 << 20
 
 
 def cache_root() -> Path:
@@ -74,6 +79,7 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
         try:
             write(unfinished)
             verify(unfinished, digest)
+            _share(unfinished, bundles / "files")
             _sync(unfinished)
             unfinished.rename(folder)
         except BaseException:
@@ -112,6 +118,27 @@ def verify(folder: Path, digest: str) -> None:
             raise DamagedBundleError(
                 f"expected {name} of bundle {digest[:12]} with its digest, it is missing or changed"
             )
+
+
+def _share(folder: Path, files: Path) -> None:
+    """Puts a link to the file that another bundle has already in the place of each large file that equals one."""
+    files.mkdir(mode=0o700, exist_ok=True)
+    with locked(files / ".lock"):
+        for gone in (path for path in files.iterdir() if path.name != ".lock" and path.stat().st_nlink == 1):
+            gone.unlink()  # its bundles were removed
+        for name, (digest, size) in Manifest.read(folder).files.items():
+            if size < SHARED_BYTES:
+                continue
+            known = files / digest
+            try:
+                if known.exists() and sha256(known) == digest:
+                    os.link(known, folder / ".link")
+                    (folder / ".link").replace(folder / name)
+                else:
+                    known.unlink(missing_ok=True)
+                    os.link(folder / name, known)
+            except OSError as error:  # a file system without hard links: each bundle keeps its own
+                log.info("%s is not shared between bundles: %s", name, error)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
-from engine.models.manifest import FILE, WEIGHTS, Manifest
+from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest
 from engine.models.tensors import map_tensors
 from engine.tasks import task_class
 
@@ -50,7 +50,8 @@ def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) ->
     os.environ["HF_HUB_OFFLINE"] = "1"
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
-    _assign(model, manifest, map_tensors(path / WEIGHTS))
+    files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
+    _assign(model, manifest, {key: one for name in files for key, one in map_tensors(path / name).items()})
     tokenizer = load_tokenizer(path / "tokenizer")
     _pad_token(model, tokenizer)
     return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device)
