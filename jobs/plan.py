@@ -43,6 +43,7 @@ class Plan:
         keys: null and duplicate keys.
         tried: rows of the trial; failed: of these, rows with an error, by code.
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
+        notes: what the model says of itself that a run depends on.
     """
 
     job: str
@@ -67,6 +68,7 @@ class Plan:
     tried: int
     failed: Mapping[str, int]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -86,6 +88,7 @@ class Plan:
         params = ", ".join(f"{name} = {value}" for name, value in self.params.items())
         lines = [
             ("model", f"{self.model}, bundle {self.digest[:12]}"),
+            *(("note", note) for note in self.notes),
             ("task", self.task + (f" ({params})" if params else "")),
             ("source → sink", self.source + (f" where {self.where}" if self.where else "") + f" → {self.sink}"),
             ("rows", f"{self.planned.rows:,} to score ({self.rows:,} in the source, {self.scored:,} scored before)"),
@@ -161,6 +164,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
             *refused,
             *_warnings(definition, found, half, rows.num_rows, failed),
         ),
+        notes=model.ref.notes,
     )
 
 

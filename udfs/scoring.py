@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from engine.device import Choice, Hardware, choose_device, choose_dtype
-from engine.errors import SchemaError
+from engine.errors import ParameterError, SchemaError
 from engine.models.artifact import make_artifact_bundle
 from engine.models.bundle import Bundle, make_bundle
 from engine.models.pipelines import NOT_CALLED
@@ -91,7 +91,7 @@ def prepare(
     """
     compute = compute or Compute()
     ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
-    merged = {**_logged_params(ref), **(params or {})}
+    merged = {**_logged_params(ref, params or {}), **(params or {})}
     parsed = parse_params(ref.task, merged)
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
@@ -199,12 +199,19 @@ def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Call
     return score_partition
 
 
-def _logged_params(ref: ModelRef) -> dict[str, Any]:
+def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The logged model's parameters that the task takes; others (batch_size, device) are this engine's to choose."""
-    if task_class(ref.task).open_params:
+    cls = task_class(ref.task)
+    if cls.open_params:
         return {name: value for name, value in ref.params.items() if name not in NOT_CALLED}
-    taken = {field.name for field in fields(task_class(ref.task).Params)}
+    taken = {field.name for field in fields(cls.Params)}
     ignored = sorted(set(ref.params) - taken)
     if ignored:
         log.warning("parameters logged with %s that %s does not take: %s", ref.pinned, ref.task, ", ".join(ignored))
-    return {name: value for name, value in ref.params.items() if name in taken}
+    logged = {name: value for name, value in ref.params.items() if name in taken - asked.keys()}
+    for name, value in logged.items():
+        try:
+            parse_params(ref.task, {**dict.fromkeys(cls.required, Column("")), name: value})
+        except ParameterError as error:
+            raise ParameterError(f"{error}. {ref.pinned} was logged with it: give {name} in params") from error
+    return logged

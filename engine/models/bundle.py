@@ -14,17 +14,27 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import activation, cache, pooling
+from engine.models import activation, adapter, cache, pooling, quantized
 from engine.models.auto import auto_class
-from engine.models.manifest import FILE, Manifest, file_digests
+from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
 log = logging.getLogger(__name__)
 
-WEIGHTS: Final = "model.safetensors"
-_NOT_TOKENIZER: Final = ("*.safetensors", "*.bin", "*.pt", "*.h5", "*.msgpack", "*.onnx", "*.md", "*.py", "config.json")
+_NOT_TOKENIZER: Final = (
+    "*.safetensors",
+    "*.bin",
+    "*.pt",
+    "*.h5",
+    "*.msgpack",
+    "*.onnx",
+    "*.md",
+    "*.py",
+    "config.json",
+    "*.index.json",
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,11 @@ def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundl
 
 
 def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
-    model = _load(ref, dtype)
+    model, changed = _load(ref, dtype)
     tensors, tied = _tensors(model)
-    write_tensors(tensors, into / WEIGHTS)
+    if changed:
+        write_tensors({name: one for name, one in tensors.items() if name not in changed}, into / BASE)
+    write_tensors({name: one for name, one in tensors.items() if not changed or name in changed}, into / WEIGHTS)
     model.config.save_pretrained(into)
     if model.can_generate():
         model.generation_config.save_pretrained(into)
@@ -95,7 +107,8 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
     return manifest
 
 
-def _load(ref: ModelRef, dtype: str) -> Any:
+def _load(ref: ModelRef, dtype: str) -> tuple[Any, set[str]]:
+    """The model as it will run, and the parameters that an adapter changed."""
     import torch
     import transformers
     from safetensors import SafetensorError
@@ -110,21 +123,26 @@ def _load(ref: ModelRef, dtype: str) -> Any:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            key_mapping=adapter.INJECTED if ref.adapter_dir else None,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"expected a model that transformers {transformers.__version__} loads at {ref.uri}, got: {error}"
         ) from error
     unused = {name for name in info["missing_keys"] if name.split(".")[0] in task_class(ref.task).unused}
-    missing = sorted(set(info["missing_keys"]) - unused)
+    missing = set(info["missing_keys"]) - unused
+    if ref.adapter_dir is not None:
+        missing -= adapter.given(ref.adapter_dir, missing)
     if missing:
         raise UnsupportedTaskError(
-            f"{ref.uri} has no weights for {', '.join(missing[:5])}, which {ref.task} needs: "
+            f"{ref.uri} has no weights for {', '.join(sorted(missing)[:5])}, which {ref.task} needs: "
             "give the task it was trained for, or log the fine-tuned model"
         )
     for name in unused:
         model.get_parameter(name).data.zero_()  # drawn at random: equal models would not have equal digests
-    return model.eval()
+    model = quantized.dequantize(model, dtype)
+    changed = adapter.merge(model, ref.adapter_dir) if ref.adapter_dir is not None else set()
+    return model.eval(), changed
 
 
 def _special_tokens(ref: ModelRef, tokenizer: Path) -> int:
@@ -168,7 +186,8 @@ def _source_key(ref: ModelRef, dtype: str) -> str:
     import hashlib
     import json
 
-    files = {str(d.name): file_digests(d) for d in (ref.model_dir, ref.tokenizer_dir)}
+    folders = {ref.model_dir: "model", ref.tokenizer_dir: "tokenizer", ref.adapter_dir: "adapter"}
+    files = {name: file_digests(folder) for folder, name in folders.items() if folder is not None}
     return hashlib.sha256(json.dumps([files, ref.task, dtype, _versions()], sort_keys=True).encode()).hexdigest()
 
 

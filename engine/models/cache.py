@@ -3,6 +3,7 @@
     <root>/bundles/<digest>/          a bundle
     <root>/bundles/<digest>.verified  the files' sizes and times when their digests were last seen to be right
     <root>/bundles/<digest>.lock      held while the folder is written
+    <root>/bundles/files/<sha256>     large files, by hard links: bundles that have one in common have it once
 
 ``root`` is $EMBERCAST_CACHE, else ~/.cache/embercast; mode 0700, one per user. Runs on the driver and on executors.
 """
@@ -18,18 +19,36 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Final
 
-from engine.errors import DamagedBundleError
+from engine.errors import DamagedBundleError, ModelError
 from engine.models.manifest import FILE, Manifest, sha256
 
 log = logging.getLogger(__name__)
 
+#: Smaller files are not worth a link.
+SHARED_BYTES: Final = 1 << 20
+
 
 def cache_root() -> Path:
-    """The cache folder of this user on this host, made where it is missing."""
+    """The cache folder of this user on this host, made where it is missing.
+
+    Raises ModelError where it is another user's or others may write into it: what lies in a cache is trusted.
+    """
     asked = os.environ.get("EMBERCAST_CACHE")
     root = Path(asked) if asked else Path.home() / ".cache" / "embercast"
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owners, user = {root.lstat().st_uid, root.stat().st_uid}, os.geteuid()
+    if owners != {user}:
+        raise ModelError(
+            f"expected the cache folder {root} to belong to the user {user}, it is of {max(owners - {user})}: "
+            "point EMBERCAST_CACHE at a folder of this user"
+        )
+    if root.stat().st_mode & 0o022:
+        raise ModelError(
+            f"expected the cache folder {root} to be its user's alone, others may write into it: "
+            "chmod 700 it, or point EMBERCAST_CACHE at another folder"
+        )
     return root
 
 
@@ -60,6 +79,7 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
         try:
             write(unfinished)
             verify(unfinished, digest)
+            _share(unfinished, bundles / "files")
             _sync(unfinished)
             unfinished.rename(folder)
         except BaseException:
@@ -98,6 +118,27 @@ def verify(folder: Path, digest: str) -> None:
             raise DamagedBundleError(
                 f"expected {name} of bundle {digest[:12]} with its digest, it is missing or changed"
             )
+
+
+def _share(folder: Path, files: Path) -> None:
+    """Puts a link to the file that another bundle has already in the place of each large file that equals one."""
+    files.mkdir(mode=0o700, exist_ok=True)
+    with locked(files / ".lock"):
+        for gone in (path for path in files.iterdir() if path.name != ".lock" and path.stat().st_nlink == 1):
+            gone.unlink()  # its bundles were removed
+        for name, (digest, size) in Manifest.read(folder).files.items():
+            if size < SHARED_BYTES:
+                continue
+            known = files / digest
+            try:
+                if known.exists() and sha256(known) == digest:
+                    os.link(known, folder / ".link")
+                    (folder / ".link").replace(folder / name)
+                else:
+                    known.unlink(missing_ok=True)
+                    os.link(folder / name, known)
+            except OSError as error:  # a file system without hard links: each bundle keeps its own
+                log.info("%s is not shared between bundles: %s", name, error)
 
 
 @contextmanager

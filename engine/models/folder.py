@@ -14,10 +14,11 @@ _OTHER_FRAMEWORKS: Final = ("*.h5", "*.msgpack", "*.onnx", "*.gguf")
 
 #: What a folder that names no task is for, by the ending of its architecture, where that leaves no doubt.
 _TASK_OF: Final = {
+    "TapasForQuestionAnswering": "table-question-answering",
+    "MarianMTModel": "translation",
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForMaskedLM": "fill-mask",
-    "TapasForQuestionAnswering": "table-question-answering",
     "ForQuestionAnswering": "question-answering",
     "ForCausalLM": "text-generation",
 }
@@ -52,11 +53,16 @@ def check(model_dir: Path, tokenizer_dir: Path) -> None:
         for found in model_dir.glob(pattern):
             raise UnsafeModelError(
                 f"expected safetensors weights in {model_dir}, found only {found.name}, which is unpickled to be read. "
-                "Save the model again with save_pretrained(…) of a current transformers"
+                "Load it where it is trusted, save the model again with save_pretrained(…) of a current transformers, "
+                "and log that"
             )
     for pattern in _OTHER_FRAMEWORKS:
         for found in model_dir.glob(pattern):
-            raise ModelError(f"expected PyTorch weights as safetensors in {model_dir}, found only {found.name}")
+            raise ModelError(
+                f"expected PyTorch weights as safetensors in {model_dir}, found only {found.name}: load it in the "
+                "framework it is of, convert it, and save it with save_pretrained of transformers' PyTorch class "
+                "(from_pretrained(…, from_tf=True) or from_flax=True in transformers 4)"
+            )
     raise ModelError(f"expected weights (*.safetensors) in {model_dir}, found none: log the model with its weights")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.errors import ModelError
 from engine.models.auto import auto_class
-from engine.models.manifest import Manifest
+from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest
 from engine.models.tensors import map_tensors
 
 
@@ -31,17 +31,27 @@ class LoadedModel:
             return self.model(**inputs)
 
 
-@lru_cache(maxsize=2)
 def load(path: Path, device: str) -> LoadedModel:
-    """Loads a bundle, once per process and device; the two last used are kept.
+    """Loads a bundle, once per process and device; the two last used are kept. One made again in its place is new.
 
     On a CPU every parameter stays in the file's mapping, so that all workers of a host share one copy. Nothing is
     asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
     """
+    return _load(path, device, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    stat = file.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) -> LoadedModel:
     os.environ["HF_HUB_OFFLINE"] = "1"
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
-    _assign(model, manifest, map_tensors(path / "model.safetensors"))
+    files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
+    _assign(model, manifest, {key: one for name in files for key, one in map_tensors(path / name).items()})
     tokenizer = load_tokenizer(path / "tokenizer")
     _pad_token(model, tokenizer)
     return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE: Final = "bundle.json"
+WEIGHTS: Final = "model.safetensors"
+#: Of a model with an adapter: the weights that the adapter left as they were. Equal for all adapters of its kind.
+BASE: Final = "base.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,9 @@ class ModelRef:
         tokenizer_dir: the tokenizer's files.
         task: the task to score.
         dtype: as logged (float32, bfloat16, float16), where the model says it.
-        params: the logged model's own inference parameters.
+        params: the logged model's own inference parameters, under the task's names for them.
+        adapter_dir: a PEFT adapter to merge into the weights of ``model_dir``.
+        notes: what a person should know about the model before it scores, in sentences.
     """
 
     uri: str
@@ -31,3 +33,5 @@ class ModelRef:
     task: str
     dtype: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    adapter_dir: Path | None = None
+    notes: tuple[str, ...] = ()

@@ -6,19 +6,17 @@ import atexit
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
-from engine.models import artifact, folder
+from engine.errors import ModelNotFoundError, UnsupportedTaskError
+from engine.models import adapter, artifact, flavor, folder, names, quantized
 from engine.models.ref import ModelRef
-from engine.schema import SCHEMAS
 from engine.tasks import task_class
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _SCHEMES: Final = ("models:/", "runs:/")
-#: Names that transformers' pipelines give a task besides ours; MLflow logs the one that was used.
-_OTHER_NAMES: Final = {"sentiment-analysis": "text-classification"}
 
 
 def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
@@ -34,14 +32,17 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
     """
     pinned, version = pin(uri)
     root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
-    logged = (root / "MLmodel").exists()
-    if logged and "transformers" not in artifact.flavors(root):
+    logged = (root / flavor.FILE).exists()
+    if logged and not flavor.READ & artifact.flavors(root).keys():
         return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
     ref = _from_mlflow(uri, pinned, version, root, task) if logged else _from_folder(uri, pinned, root, task)
     task_class(ref.task)
     folder.check(ref.model_dir, ref.tokenizer_dir)
-    folder.check_task(ref.model_dir, ref.task)
-    return ref
+    if ref.adapter_dir is None:
+        folder.check_task(ref.model_dir, ref.task)
+    else:  # the head may be the adapter's: the weights decide
+        adapter.check(ref.adapter_dir)
+    return replace(ref, notes=(*ref.notes, *quantized.check(ref.model_dir)))
 
 
 def pin(uri: str) -> tuple[str, str | None]:
@@ -97,7 +98,7 @@ def _download(pinned: str) -> Path:
 
 def _from_folder(uri: str, pinned: str, root: Path, task: str | None) -> ModelRef:
     folder.check(root, root)
-    task = task or folder.infer_task(root)
+    task = names.task_of(task) if task else folder.infer_task(root)
     if task is None:
         raise UnsupportedTaskError(f"{uri} does not say its task: give one, `embercast tasks` lists them")
     dtype = folder.read_json(root / "config.json")
@@ -106,37 +107,34 @@ def _from_folder(uri: str, pinned: str, root: Path, task: str | None) -> ModelRe
     )
 
 
-def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, task: str | None) -> ModelRef:
-    from mlflow.models import Model
-
-    flavors: dict[str, Any] = Model.load(str(root)).flavors
-    flavor = flavors["transformers"]
-    if "model_binary" not in flavor:
-        raise ModelError(
-            f"expected {uri} to hold its weights; it only names {flavor.get('source_model_name')} "
-            "(save_pretrained=False). Run mlflow.transformers.persist_pretrained_model on it first"
-        )
-    tokenizer = root / "components" / "tokenizer"
-    model_dir = root / flavor["model_binary"]
+def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, asked: str | None) -> ModelRef:
+    logged = flavor.read(uri, root)
+    task = _task(uri, logged, asked)
+    params = names.params_of(task, logged.params)
+    if task == "translation":
+        params = {**names.languages(logged.task or ""), **params}
     return ModelRef(
         uri=uri,
         pinned=pinned,
         version=version,
-        model_dir=model_dir,
-        tokenizer_dir=tokenizer if tokenizer.is_dir() else model_dir,
-        task=task or _mlflow_task(uri, flavor),
-        dtype=_dtype(folder.read_json(model_dir / "config.json")),
-        params=dict(flavors.get("python_function", {}).get("model_config") or {}),
+        model_dir=logged.model_dir,
+        tokenizer_dir=logged.tokenizer_dir,
+        task=task,
+        dtype=logged.dtype or _dtype(folder.read_json(logged.model_dir / "config.json")),
+        params=params,
+        adapter_dir=logged.adapter_dir,
+        notes=logged.notes,
     )
 
 
-def _mlflow_task(uri: str, flavor: dict[str, Any]) -> str:
-    serving, logged = flavor.get("inference_task"), flavor.get("task")
-    if serving in SCHEMAS:  # llm/v1/…, of which the pipeline's own task is only the means
-        return str(serving)
-    if logged is None:
+def _task(uri: str, logged: flavor.Logged, asked: str | None) -> str:
+    if asked is not None:
+        return names.task_of(asked)
+    if logged.task is None:
         raise UnsupportedTaskError(f"{uri} was logged without a task: give one, `embercast tasks` lists them")
-    return str(_OTHER_NAMES.get(logged, logged))
+    if logged.task == "feature-extraction" and "pooling" in logged.params:
+        return "embeddings"  # logged by `embercast log`: MLflow knows the names of transformers' pipelines only
+    return names.task_of(logged.task)
 
 
 def _dtype(config: dict[str, Any]) -> str | None:

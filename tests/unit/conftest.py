@@ -9,7 +9,7 @@ import pytest
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test has a cache folder of its own session, never the user's."""
     root = tmp_path_factory.getbasetemp() / "cache"
-    root.mkdir(exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
     monkeypatch.setenv("EMBERCAST_CACHE", str(root))
 
 

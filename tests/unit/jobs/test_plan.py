@@ -75,6 +75,12 @@ def test_a_plan_says_everything_on_a_screen() -> None:
     assert shown(PLAN).splitlines()[-1].strip() == "warning: [two] keys are one"
 
 
+def test_a_plan_says_what_is_to_know_of_the_model() -> None:
+    noted = replace(PLAN, notes=("the weights were quantized to 4 bits",))
+    assert lines(noted)["note"] == "the weights were quantized to 4 bits"
+    assert noted.as_dict()["notes"] == ("the weights were quantized to 4 bits",)
+
+
 def test_a_plan_promises_nothing_where_nothing_could_be_tried() -> None:
     assert lines(replace(PLAN, tried=0))["expected"] == "unknown: no row has an input"
 

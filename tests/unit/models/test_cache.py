@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.errors import DamagedBundleError
+from engine.errors import DamagedBundleError, ModelError
 from engine.models import cache
 from engine.models.manifest import FILE, Manifest, file_digests
 
@@ -99,6 +101,44 @@ def test_a_bundle_copied_by_hand_is_verified_by_its_bytes(root: Path, digest: st
     assert cache.ensure(digest, refuse, root=root) == folder
     (root / "bundles" / f"{digest}.verified").unlink()
     assert cache.ensure(digest, refuse, root=root) == folder
+
+
+def test_bundles_share_their_large_files(root: Path, digest: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(cache, "SHARED_BYTES", len(WEIGHTS))
+    (tmp_path / "other").mkdir()
+
+    def other(folder: Path) -> Manifest:
+        manifest = fill(folder)
+        (folder / "more.json").write_text("{}")
+        made = replace(manifest, files=file_digests(folder))
+        (folder / FILE).write_text(made.to_json())
+        return made
+
+    other_digest = other(tmp_path / "other").digest
+    one, two = cache.ensure(digest, fill, root=root), cache.ensure(other_digest, other, root=root)
+    assert one != two
+    assert (one / "model.safetensors").samefile(two / "model.safetensors")
+    assert not (one / "tokenizer" / "tokenizer.json").samefile(two / "tokenizer" / "tokenizer.json")
+    os.truncate(one / "model.safetensors", 10)  # damage to one is damage to both
+    assert not cache.is_whole(one)
+    assert not cache.is_whole(two)
+    for folder, write in ((one, fill), (two, other)):
+        cache.verify(cache.ensure(folder.name, write, root=root), folder.name)
+    assert (one / "model.safetensors").samefile(two / "model.safetensors")
+    for folder in (one, two):
+        shutil.rmtree(folder)
+    monkeypatch.setattr(cache, "SHARED_BYTES", len(WEIGHTS) + 1)
+    cache.ensure(digest, fill, root=root)
+    assert [path.name for path in (root / "bundles" / "files").iterdir()] == [".lock"]  # nobody has it any more
+
+
+def test_a_disk_without_links_keeps_a_file_a_bundle(root: Path, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise OSError("operation not permitted")
+
+    monkeypatch.setattr(cache, "SHARED_BYTES", len(WEIGHTS))
+    monkeypatch.setattr(os, "link", link)
+    cache.verify(cache.ensure(digest, fill, root=root), digest)
 
 
 def test_what_does_not_have_the_digest_is_not_kept(root: Path, digest: str) -> None:
@@ -187,6 +227,34 @@ def test_only_its_user_may_look_into_the_cache(tmp_path: Path, digest: str, monk
         os.umask(previous)
     for path in (tmp_path / "own", tmp_path / "own" / "bundles", folder):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o702])
+def test_a_cache_that_others_may_write_into_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(mode)
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "open"))
+    with pytest.raises(ModelError, match=r"expected the cache folder .* its user's alone.* chmod 700 it, or point EMB"):
+        cache.cache_root()
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "open" / "own"))  # as below /tmp
+    assert cache.cache_root() == tmp_path / "open" / "own"
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_another_users_cache_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: bool) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    place = tmp_path / "folder"
+    if link:
+        place = tmp_path / "link"
+        place.symlink_to(tmp_path / "folder")
+    monkeypatch.setenv("EMBERCAST_CACHE", str(place))
+    assert cache.cache_root() == place
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(ModelError, match=f"to belong to the user {owner + 1}, it is of {owner}: point EMBERCAST_CACHE"):
+        cache.cache_root()
 
 
 def test_the_cache_lies_in_the_home_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,8 +154,14 @@ def without_transformers(folder: Path) -> None:
             "to hold its weights; it only names hub/name (save_pretrained=False). Run mlflow.transformers.persist_pret",
         ),
         (flavor_without("task"), UnsupportedTaskError, "was logged without a task: give one, `embercast tasks` lists"),
-        (flavor_without(task="image-to-text"), UnsupportedTaskError, "reranking; got 'image-to-text'"),
         (flavor_without(task="fill-mask"), UnsupportedTaskError, "…ForMaskedLM or …ForPreTraining or "),
+        (
+            flavor_without(task="text-to-poetry"),
+            UnsupportedTaskError,
+            "among text-classification, token-classification",
+        ),
+        (flavor_without(task="vqa"), UnsupportedTaskError, "expected a task on texts, got vqa: images and video"),
+        (flavor_without(framework="tf"), ModelError, "was logged with TensorFlow's or Flax's: load it with transform"),
         (without_transformers, UnsafeModelError, "scoring it runs the code it was logged with"),
         (only_pickled, UnsafeModelError, "found only pytorch_model.bin, which is unpickled to be read"),
         (with_own_code, UnsafeModelError, "has an auto_map: loading it would run the model's own code"),
@@ -194,6 +200,8 @@ def test_a_model_logged_under_a_tasks_other_name_is_scored(registry: Registry, t
     folder = shutil.copytree(registry.folder, tmp_path / "model")
     flavor_without(task="sentiment-analysis")(folder)
     assert resolve(str(folder)).task == "text-classification"
+    flavor_without(task="fill-mask")(folder)
+    assert resolve(str(folder), task="sentiment-analysis").task == "text-classification"
 
 
 def test_a_task_the_model_does_not_have(tmp_path: Path) -> None:

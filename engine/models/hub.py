@@ -1,0 +1,60 @@
+"""Weights that a logged model only names: a folder, or a commit in the Hugging Face cache of the driver.
+
+The network is asked only where the cache lacks the commit and HF_HUB_OFFLINE is not set. Runs on the driver.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from engine.errors import ModelNotFoundError
+
+#: What a bundle is made from: safetensors, configuration and tokenizer; never code or pickles.
+_READ: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
+
+
+def find(name: str, revision: str | None, *, weights: bool = True) -> Path:
+    """The files of a model at one commit.
+
+    Args:
+        name: as MLflow wrote it down: a hub's name, or an absolute path.
+        revision: the commit; a hub's name without one would mean other weights tomorrow.
+        weights: whether safetensors have to be among the files.
+
+    Raises ModelNotFoundError where they can't be reached from here.
+    """
+    if Path(name).is_absolute():
+        if not Path(name).is_dir():
+            raise ModelNotFoundError(f"this driver has no folder {name}")
+        return Path(name)
+    if not revision:
+        raise ModelNotFoundError(f"no commit of {name} was logged")
+    cached = _cached(name, revision, "config.json" if weights else "tokenizer_config.json")
+    if cached is not None and (not weights or any(cached.glob("*.safetensors"))):
+        return cached
+    return _fetch(name, revision)
+
+
+def _cached(name: str, revision: str, file: str) -> Path | None:
+    """The commit's folder where the cache has this file of it: from_pretrained fetches no more than it reads."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    found = huggingface_hub.try_to_load_from_cache(name, file, cache_dir=constants.HF_HUB_CACHE, revision=revision)
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _fetch(name: str, revision: str) -> Path:
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's, by release
+
+    if constants.HF_HUB_OFFLINE:
+        raise ModelNotFoundError(f"{constants.HF_HUB_CACHE} does not have {name}@{revision}, and HF_HUB_OFFLINE is set")
+    try:
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(_READ)))
+    except (OSError, ValueError, HTTPError) as error:
+        raise ModelNotFoundError(
+            f"{constants.HF_HUB_CACHE} does not have {name}@{revision}, and the hub answers: {error}"
+        ) from error

@@ -1,0 +1,79 @@
+"""The names that transformers' pipelines and MLflow give tasks and parameters → ours. Runs on the driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from engine.errors import UnsupportedTaskError
+
+_SAME: Final = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+_TRANSLATION: Final = re.compile(r"translation_(?P<source_language>\w+?)_to_(?P<target_language>\w+)")
+
+_IMAGES: Final = "images and video are not scored; run it through mlflow.pyfunc.spark_udf"
+_AUDIO: Final = "audio comes in a later release; until then run it through mlflow.pyfunc.spark_udf"
+_CHAT: Final = "chats come in a later release; give task text-generation (text2text-generation for an encoder-decoder) "
+_REFUSED: Final = {
+    **dict.fromkeys(
+        (
+            "any-to-any",
+            "depth-estimation",
+            "document-question-answering",
+            "image-classification",
+            "image-feature-extraction",
+            "image-segmentation",
+            "image-text-to-text",
+            "image-to-image",
+            "image-to-text",
+            "keypoint-matching",
+            "mask-generation",
+            "object-detection",
+            "video-classification",
+            "visual-question-answering",
+            "vqa",
+            "zero-shot-image-classification",
+            "zero-shot-object-detection",
+        ),
+        _IMAGES,
+    ),
+    **dict.fromkeys(
+        (
+            "audio-classification",
+            "automatic-speech-recognition",
+            "text-to-audio",
+            "text-to-speech",
+            "zero-shot-audio-classification",
+        ),
+        _AUDIO,
+    ),
+    **dict.fromkeys(("conversational", "llm/v1/chat"), _CHAT + "and a prompt a row"),
+}
+
+#: What parameters of a task are called in transformers' pipelines, where we say it otherwise.
+_PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "token-classification": {"aggregation_strategy": "aggregation"},
+    "translation": {"src_lang": "source_language", "tgt_lang": "target_language"},
+}
+
+
+def task_of(name: str) -> str:
+    """Our name of a task: ``ner`` → token-classification, ``translation_en_to_de`` → translation; others as they are.
+
+    Raises UnsupportedTaskError, with what to do instead, for tasks on images, video, audio and chats.
+    """
+    if name in _REFUSED:
+        raise UnsupportedTaskError(f"expected a task on texts, got {name}: {_REFUSED[name]}")
+    return "translation" if _TRANSLATION.fullmatch(name) else _SAME.get(name, name)
+
+
+def languages(name: str) -> dict[str, str]:
+    """The parameters that a task's name holds: ``translation_en_to_de`` → source_language en, target_language de."""
+    found = _TRANSLATION.fullmatch(name)
+    return found.groupdict() if found else {}
+
+
+def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters under our names."""
+    ours = _PARAMETERS.get(task, {})
+    return {ours.get(name, name): value for name, value in params.items()}

@@ -1,0 +1,66 @@
+"""Other people's names for tasks and parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import UnsupportedTaskError
+from engine.models.names import languages, params_of, task_of
+from engine.schema import SCHEMAS
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("sentiment-analysis", "text-classification"),
+        ("ner", "token-classification"),
+        ("translation_en_to_de", "translation"),
+        ("translation_zh_Hans_to_pt_BR", "translation"),
+        ("translation", "translation"),
+        ("llm/v1/completions", "llm/v1/completions"),
+        ("text-to-poetry", "text-to-poetry"),
+    ],
+)
+def test_a_task_has_our_name(name: str, ours: str) -> None:
+    assert task_of(name) == ours
+
+
+def test_our_own_names_are_kept() -> None:
+    assert {name: task_of(name) for name in SCHEMAS} == {name: name for name in SCHEMAS}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("vqa", "images and video are not scored; run it through mlflow.pyfunc.spark_udf"),
+        ("image-classification", "images and video are not scored"),
+        ("video-classification", "images and video are not scored"),
+        ("automatic-speech-recognition", "audio comes in a later release; until then run it through mlflow.pyfunc"),
+        ("text-to-speech", "audio comes in a later release"),
+        ("conversational", "give task text-generation (text2text-generation for an encoder-decoder) and a prompt"),
+        ("llm/v1/chat", "chats come in a later release; give task text-generation"),
+    ],
+)
+def test_what_is_not_scored_is_refused_with_what_to_do(name: str, words: str) -> None:
+    with pytest.raises(UnsupportedTaskError, match=rf"expected a task on texts, got {name}: ") as caught:
+        task_of(name)
+    assert words in str(caught.value)
+
+
+def test_a_name_may_hold_languages() -> None:
+    assert languages("translation_en_to_de") == {"source_language": "en", "target_language": "de"}
+    assert languages("translation_zh_Hans_to_pt_BR") == {"source_language": "zh_Hans", "target_language": "pt_BR"}
+    assert languages("translation") == languages("summarization") == {}
+
+
+def test_parameters_have_our_names() -> None:
+    assert params_of("token-classification", {"aggregation_strategy": "first", "stride": 2}) == {
+        "aggregation": "first",
+        "stride": 2,
+    }
+    assert params_of("translation", {"src_lang": "en", "tgt_lang": "de", "max_length": 9}) == {
+        "source_language": "en",
+        "target_language": "de",
+        "max_length": 9,
+    }
+    assert params_of("text-classification", {"src_lang": "en", "top_k": 1}) == {"src_lang": "en", "top_k": 1}

@@ -1,0 +1,47 @@
+"""Parameters that a model was logged with, beside those of the job."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import ParameterError
+from engine.models.ref import ModelRef
+from engine.options import Column
+from udfs.scoring import _logged_params
+
+
+def ref(**params: Any) -> ModelRef:
+    here = Path()
+    return ModelRef(
+        uri="models:/m@champion",
+        pinned="models:/m/3",
+        version="3",
+        model_dir=here,
+        tokenizer_dir=here,
+        task="text-classification",
+        params=params,
+    )
+
+
+def test_what_the_task_takes_is_taken_and_the_rest_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="embercast"):
+        assert _logged_params(ref(top_k=2, batch_size=8, truncation=True), {}) == {"top_k": 2}
+    [warning] = caplog.messages
+    assert warning.endswith("logged with models:/m/3 that text-classification does not take: batch_size, truncation")
+
+
+def test_the_jobs_value_comes_first(caplog: pytest.LogCaptureFixture) -> None:
+    assert _logged_params(ref(top_k=2, max_length=9), {"top_k": Column("k")}) == {"max_length": 9}
+    assert caplog.messages == []
+
+
+def test_a_logged_value_that_the_task_refuses_says_where_it_is_from() -> None:
+    with pytest.raises(ParameterError) as caught:
+        _logged_params(ref(top_k="all"), {})
+    assert "expected top_k to be int or null, got 'all'" in str(caught.value)
+    assert str(caught.value).endswith("models:/m/3 was logged with it: give top_k in params")
+    assert _logged_params(ref(top_k="all"), {"top_k": None}) == {}
