@@ -41,8 +41,6 @@ _REFUSED: Final = {
         (
             "audio-classification",
             "automatic-speech-recognition",
-            "text-to-audio",
-            "text-to-speech",
             "zero-shot-audio-classification",
         ),
         _AUDIO,
