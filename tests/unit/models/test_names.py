@@ -36,7 +36,6 @@ def test_our_own_names_are_kept() -> None:
         ("image-classification", "images and video are not scored"),
         ("video-classification", "images and video are not scored"),
         ("automatic-speech-recognition", "audio comes in a later release; until then run it through mlflow.pyfunc"),
-        ("text-to-speech", "audio comes in a later release"),
         ("conversational", "give task text-generation (text2text-generation for an encoder-decoder) and a prompt"),
         ("llm/v1/chat", "chats come in a later release; give task text-generation"),
     ],
