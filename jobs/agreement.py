@@ -14,7 +14,7 @@ class Agreement:
     """How far two scorings agree on rows that both scored.
 
     Args:
-        rows: compared; agree: of these, rows whose labels (and other words) are equal, None where the task has none.
+        rows: compared; agree: of these, rows whose labels (or other words) are equal, None where the task has none.
         difference: the largest between two numbers of one row, scores compared label by label.
     """
 
@@ -36,28 +36,46 @@ def compare(one: Sequence[dict[str, Any] | None], other: Sequence[dict[str, Any]
 
 
 def _words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    return ((name, value) for name, value in row.items() if isinstance(value, str))
+    """(place, string) of the row's own strings, such as its label; where it has none, of those in its lists."""
+    own = [(name, value) for name, value in row.items() if isinstance(value, str)]
+    yield from own or _strings(row)
+
+
+def _strings(value: Any, at: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield at, value
+    elif isinstance(value, dict | list):
+        for place, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _strings(inner, f"{at}.{place}")
 
 
 def _difference(a: dict[str, Any], b: dict[str, Any]) -> float:
     left, right = dict(_numbers(a)), dict(_numbers(b))
-    return max((float(np.abs(left[at] - right[at]).max(initial=0.0)) for at in left.keys() & right.keys()), default=0.0)
+    both = [(left[at], right[at]) for at in left.keys() & right.keys()]
+    same = [(one, other) for one, other in both if one.shape == other.shape]  # lists of other lengths are no measure
+    return max((float(np.abs(one - other).max(initial=0.0)) for one, other in same), default=0.0)
 
 
 def _numbers(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
-    """(place, float64 array) of every floating-point number and vector; elements with a label are placed by it.
+    """(place, float64 array) of every floating-point number and vector; those beside words are placed by them.
 
-    A number beside a label belongs to it: where labels differ, it is not compared; the scores of all labels still are.
+    A number beside a label (or a text, an answer) belongs to it: where these differ, it is not compared; the scores of
+    all labels still are.
     """
     if isinstance(value, float):
         yield at, np.array(value)
     elif isinstance(value, dict):
-        label = f"[{value['label']}]" if "label" in value else ""
+        words = _beside(value)
         for name, inner in value.items():
-            yield from _numbers(inner, f"{at}{label if isinstance(inner, float) else ''}.{name}")
+            yield from _numbers(inner, f"{at}{words if isinstance(inner, float) else ''}.{name}")
     elif isinstance(value, list) and value and isinstance(value[0], float):
         yield at, np.array(value)
     elif isinstance(value, list):
         for i, inner in enumerate(value):
-            place = "" if isinstance(inner, dict) and "label" in inner else f"[{i}]"
-            yield from _numbers(inner, at + place)
+            placed = isinstance(inner, dict) and _beside(inner)
+            yield from _numbers(inner, at if placed else f"{at}[{i}]")
+
+
+def _beside(row: dict[str, Any]) -> str:
+    words = [value for value in row.values() if isinstance(value, str)]
+    return f"[{' '.join(words)}]" if words else ""

@@ -147,6 +147,23 @@ def test_vectors_are_compared_number_by_number() -> None:
     assert str(Agreement(rows=7, agree=None, difference=0.25)) == "largest difference 0.25 in 7 rows"
 
 
+def entity(word: str, score: float) -> dict[str, Any]:
+    return {"entity": "PER", "score": score, "word": word, "start": 0, "end": 3}
+
+
+def test_lists_are_compared_by_the_words_in_them() -> None:
+    """An entity that one scoring lacks is a difference of words, not of numbers."""
+    one = {"entities": [entity("ann", 0.5), entity("bob", 0.75)], "error": None}
+    other = {"entities": [entity("bob", 0.5)], "error": None}
+    near = {"entities": [entity("ann", 0.5), entity("bob", 0.875)], "error": None}
+    assert compare([one, one], [other, near]) == Agreement(rows=2, agree=1, difference=0.25)
+
+
+def test_vectors_of_other_lengths_are_not_compared() -> None:
+    one, other = {"vectors": [[1.0], [2.0]], "error": None}, {"vectors": [[1.0, 5.0], [4.0]], "error": None}
+    assert compare([one], [other]) == Agreement(rows=1, agree=None, difference=2.0)
+
+
 def test_bad_keys_are_named() -> None:
     found = Keys(rows=900, whole=False, nulls=2, duplicates=1, examples=("id=3 and lang=en (4 rows)",))
     assert not found.unique
