@@ -49,7 +49,7 @@ class TaskConformance(ABC):
     @pytest.fixture(scope="class")
     @classmethod
     def folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp(cls.task)
+        folder = tmp_path_factory.mktemp(cls.task.replace("/", "_"))
         cls.save(folder)
         return folder
 

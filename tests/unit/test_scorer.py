@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,21 @@ def test_the_longest_go_first_within_the_budget() -> None:
     [scored] = score(scorer, ["a" * 100, "b" * 250, "c" * 90, "d" * 99, "e" * 400])
     assert [[text[0] for text in batch] for batch in scorer.task.batches] == [["e"], ["b"], ["a", "d", "c"]]
     assert (scored.stats.batches, scored.stats.tokens, scored.stats.padded_tokens) == (3, 939, 950)
+
+
+class Costly(FakeTask):
+    """Every text costs ten tokens more than it has."""
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        encoded = super().encode(inputs, params)
+        return replace(encoded, cost=encoded.lengths.astype(np.int64) + 10)
+
+
+def test_the_budget_counts_what_items_cost_and_the_figures_their_tokens() -> None:
+    made = Scorer(Costly(), Request(inputs={"text": "text"}), batch_tokens=28)
+    [one] = score(made, ["a", "bbbb", "cc", "ddd"])
+    assert made.task.batches == [["bbbb", "ddd"], ["cc", "a"]]
+    assert (one.stats.tokens, one.stats.padded_tokens) == (10, 12)
 
 
 def test_a_batch_that_does_not_fit_is_halved() -> None:
