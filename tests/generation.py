@@ -25,12 +25,19 @@ class Plain(NamedTuple):
     logprob: float
 
 
-def save(folder: Path, architecture: str, *, generation: Mapping[str, Any] | None = None, **overrides: Any) -> Path:
+def save(
+    folder: Path,
+    architecture: str,
+    *,
+    generation: Mapping[str, Any] | None = None,
+    causal: bool | None = None,
+    **overrides: Any,
+) -> Path:
     """Saves a tiny model that writes; ``generation`` goes to its generation configuration.
 
     A causal model's prompts end with their last word, as those of real ones do, and not with an end token.
     """
-    causal = architecture not in SEQUENCES
+    causal = architecture not in SEQUENCES if causal is None else causal
     special = {"bos_token_id": 2, "eos_token_id": 3} if causal else {}
     tiny.save(folder, architecture, head="CausalLM" if causal else "Seq2SeqLM", **{**special, **overrides})
     if causal:

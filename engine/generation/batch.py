@@ -30,6 +30,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def groups(self, *, by_length: bool) -> list[Index]:
+        """Rows to write together: all, or those of each length, which have no padding."""
+        lengths = self.real.sum(axis=1)
+        return [np.flatnonzero(lengths == one) for one in np.unique(lengths)] if by_length else [np.arange(len(self))]
+
     def take(self, rows: Index) -> Batch:
         """These rows alone, without columns that are padding in all of them."""
         real = self.real[rows]

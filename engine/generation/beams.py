@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ def search(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> 
 
     found: list[tuple[Completion, ...] | None] = [None] * len(batch)
     with torch.inference_mode():
-        for rows in _together(batch, settings):
+        for rows in batch.groups(by_length=_padding_counts(settings)):
             part = batch.take(rows)
             written = [stopping.trimmed(ids) for ids in _search(model, part, settings, stopping)]
             scores = logprobs(model, part, [ids for ids, _ in written], settings.start)
@@ -33,16 +32,10 @@ def search(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> 
     return found
 
 
-def _together(batch: Batch, settings: Settings) -> Iterator[Index]:
-    """Rows that transformers treats in one batch as it would alone: where padding counts, those of one length."""
+def _padding_counts(settings: Settings) -> bool:
+    """Whether transformers writes padded rows of one batch otherwise than each alone."""
     config = settings.config
-    looks_back = config.encoder_repetition_penalty != 1 or config.encoder_no_repeat_ngram_size
-    if settings.start is not None and not looks_back:
-        yield np.arange(len(batch))
-        return
-    lengths = batch.real.sum(axis=1)
-    for length in np.unique(lengths):
-        yield np.flatnonzero(lengths == length)
+    return settings.start is None or config.encoder_repetition_penalty != 1 or bool(config.encoder_no_repeat_ngram_size)
 
 
 def _search(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> Index:

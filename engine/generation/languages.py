@@ -56,8 +56,9 @@ def reading(tokenizer: Any, source: str | None) -> Iterator[None]:
 
 
 def _token(tokenizer: Any, language: str, parameter: str) -> int:
-    token = tokenizer.get_lang_token(language) if hasattr(tokenizer, "get_lang_token") else language
-    found = tokenizer.convert_tokens_to_ids(token)
+    tokens = getattr(tokenizer, "lang_code_to_token", None)  # of M2M100: en → __en__
+    token = language if tokens is None else tokens.get(language)
+    found = None if token is None else tokenizer.convert_tokens_to_ids(token)
     if found is None or found == tokenizer.unk_token_id:
         raise _unknown(parameter, "that the tokenizer has a token for, such as en_XX, eng_Latn or en")
     return int(found)

@@ -17,8 +17,8 @@ class GenerationParams(TextParams):
     Args:
         max_length: tokens of the prompt at most; null takes what the model allows beside the new tokens.
         long_text: what becomes of a longer prompt: truncate (cut, and flagged) or error (of its row).
-        max_new_tokens: tokens to write at most; 256 where the model's generation configuration bounds them neither.
-        min_new_tokens: tokens to write before the text may end.
+        max_new_tokens: tokens to write at most; 256 where the model's generation configuration does not bound them.
+        min_new_tokens: tokens to write before an end token may come.
         do_sample: whether tokens are drawn by chance; null also draws where temperature, top_k or top_p is given.
         temperature: above 1 for more chance, below 1 for less, 0 for none.
         top_k: draw among so many of the likeliest tokens; 0 draws among all.
@@ -28,7 +28,7 @@ class GenerationParams(TextParams):
         num_beams: beams to search with; 1 is none. Excludes sampling.
         n: texts to write for a row, by sampling or as the best of at least so many beams.
         repetition_penalty: above 1 makes tokens that stand in the text so far less likely.
-        no_repeat_ngram_size: no so many tokens in a row are written twice; 0 allows all.
+        no_repeat_ngram_size: no run of so many tokens is written twice; 0 allows all.
         length_penalty: of beams: above 0 favours longer texts, below 0 shorter ones.
         early_stopping: of beams: true ends with num_beams finished texts, false where better ones are unlikely, never
             where they are impossible.

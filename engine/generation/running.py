@@ -49,7 +49,7 @@ class Running:
         self.logprob = torch.zeros(len(batch), device=model.device)
         self.finished = np.zeros(len(batch), bool)
         self.width = int(self.ids.shape[1])
-        self.cache = _cache(model)
+        self.cache = cache_of(model)
         self.takes = inspect.signature(model.forward).parameters
 
     def __len__(self) -> int:
@@ -104,7 +104,18 @@ class Running:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.model.device)
 
 
-def _cache(model: Any) -> Any:
+def keeps_keys_and_values(model: Any) -> bool:
+    """Whether the model's cache is one of keys and values, whose rows and padding are known apart.
+
+    A recurrent layer's state is not: padding on the left goes through it as if it were text.
+    """
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        return False
+    return bool(model._supports_default_dynamic_cache()) and not any(getattr(cache_of(model), "is_linear", ()))
+
+
+def cache_of(model: Any) -> Any:
+    """An empty cache for the layers of this model."""
     from transformers import DynamicCache, EncoderDecoderCache
 
     config = model.config.get_text_config(decoder=True)

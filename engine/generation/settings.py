@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from engine.errors import ModelError, RowError
 from engine.generation.lengths import Lengths
 from engine.generation.params import GenerationParams
+from engine.generation.running import keeps_keys_and_values
 
 #: Parameters that have transformers' own names.
 _SAME: Final = (
@@ -49,6 +51,8 @@ class Settings:
         n: texts for a row.
         stop: strings that end a text.
         start: the token that a sequence-to-sequence model's decoder starts with; None for a causal model.
+        pads: whether prompts of different lengths may share a batch: a causal model that can't be told the positions
+            of padded prompts counts the padding.
     """
 
     config: Any
@@ -56,6 +60,7 @@ class Settings:
     n: int
     stop: tuple[str, ...]
     start: int | None
+    pads: bool
 
     @property
     def beams(self) -> int:
@@ -72,8 +77,11 @@ def check_model(model: Any) -> None:
                 f"expected a generation configuration for greedy writing, sampling or beams; {name} is {value!r}, "
                 "which needs another way: log the model without it"
             )
-    if not model._supports_default_dynamic_cache():
-        raise ModelError(f"expected a model with a cache of keys and values, {type(model).__name__} has another")
+    if not keeps_keys_and_values(model):
+        raise ModelError(
+            f"expected a model whose layers attend to keys and values in a cache, {type(model).__name__} has others "
+            "(recurrent ones) or none: log a model of another architecture"
+        )
 
 
 def settings(model: Any, params: GenerationParams, own: Mapping[str, Any], forced: Mapping[str, Any]) -> Settings:
@@ -92,7 +100,9 @@ def settings(model: Any, params: GenerationParams, own: Mapping[str, Any], force
     config, _ = model._prepare_generation_config(None, **{**own, **given, **forced})
     _decide(config, params)
     length = own.get("max_length", model.generation_config.max_length)
-    return Settings(config, Lengths.of(model, config, params, length), params.n, params.stop, _start(model, config))
+    start = _start(model, config)
+    pads = start is not None or "position_ids" in inspect.signature(model.forward).parameters
+    return Settings(config, Lengths.of(model, config, params, length), params.n, params.stop, start, pads)
 
 
 def _decide(config: Any, params: GenerationParams) -> None:

@@ -25,17 +25,23 @@ def write(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> l
 
     completions: list[Completion | None] = [None] * len(batch)
     with torch.inference_mode():
-        running = Running(model, batch, settings.start)
-        processors = Processors(model, settings.config, running)
-        while len(running):
-            logits = running.logits()
-            last = running.append(_next(running, logits, processors(logits)), logits)
-            for row, completion in _ended(running, last, settings, stopping):
-                completions[row] = completion
-            if _leaving(running, last):
-                running.keep(np.flatnonzero(~running.finished))
-                processors.renew()
+        for rows in batch.groups(by_length=not settings.pads):
+            for row, completion in _written(model, batch.take(rows), settings, stopping):
+                completions[rows[row]] = completion
     return completions
+
+
+def _written(model: Any, batch: Batch, settings: Settings, stopping: Stopping) -> Iterator[tuple[int, Completion]]:
+    """The completions of a batch as they end, each with its row."""
+    running = Running(model, batch, settings.start)
+    processors = Processors(model, settings.config, running)
+    while len(running):
+        logits = running.logits()
+        last = running.append(_next(running, logits, processors(logits)), logits)
+        yield from _ended(running, last, settings, stopping)
+        if _leaving(running, last):
+            running.keep(np.flatnonzero(~running.finished))
+            processors.renew()
 
 
 def _next(running: Running, logits: Any, scores: Any) -> Any:

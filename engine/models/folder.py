@@ -21,6 +21,7 @@ _TASK_OF: Final = {
     "ForMaskedLM": "fill-mask",
     "ForQuestionAnswering": "question-answering",
     "ForCausalLM": "text-generation",
+    "LMHeadModel": "text-generation",
 }
 
 

@@ -22,8 +22,8 @@ class TranslationParams(GenerationParams):
     """Parameters of translation.
 
     Args:
-        source_language, target_language: as the model names them (en, en_XX, eng_Latn); for models of several
-            languages, others have their pair and don't look.
+        source_language: of the text, as the model names it (en, en_XX, eng_Latn), for a model of several languages.
+        target_language: of the translation, as the model names it; a model of one pair looks at neither.
     """
 
     source_language: str | None = None
@@ -31,9 +31,10 @@ class TranslationParams(GenerationParams):
 
 
 class TextToText(GenerationTask):
-    """Texts from texts, by an encoder and a decoder; beside the generation configuration what the model's
+    """Texts from texts, by an encoder and a decoder.
 
-    ``task_specific_params`` say for the task, the prefix among them, as transformers' pipelines of version 4 took it.
+    What the model's ``task_specific_params`` say for the task, the prefix among it, goes over its generation
+    configuration, as in transformers' pipelines of version 4.
     """
 
     name = "text2text-generation"

@@ -78,6 +78,29 @@ def test_texts_equal_generate_row_by_row(folder: Path, search: Mapping[str, Any]
     assert 0 < sum(row["truncated"] for row in found) < len(found)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "own"),
+    [
+        ("bart", {}),  # its decoder alone, which counts positions from the first column, padding or not
+        ("bloom", {"n_head": 4, "n_layer": 2}),  # distances for positions
+        ("mistral", {"num_key_value_heads": 2, "sliding_window": 8}),
+    ],
+)
+def test_other_ways_of_counting_positions_equal_generate(
+    tmp_path: Path, architecture: str, own: Mapping[str, Any]
+) -> None:
+    ends = {"eos_token_id": generation.ENDS}
+    folder = generation.save(tmp_path / "model", architecture, generation=ends, causal=True, **own)
+    short = [" ".join(text.split()[:12]) for text in PROMPTS]
+    assert_written(write(folder, short), generation.plain(folder, short, max_new_tokens=12))
+
+
+def test_a_recurrent_model_is_refused(tmp_path: Path) -> None:
+    folder = generation.save(tmp_path / "model", "mamba", state_size=4)
+    with pytest.raises(ModelError, match="expected a model whose layers attend to keys and values in a cache, Mamba"):
+        write(folder)
+
+
 def test_rows_leave_at_different_steps(llama: Path) -> None:
     assert len({row["usage"]["completion_tokens"] for row in write(llama)}) > 3
 
