@@ -215,7 +215,7 @@ def log(name: str, model: Any, expected: Any, **arguments: Any) -> None:
             )
             shutil.rmtree(DATA / name, ignore_errors=True)
             shutil.copytree(mlflow.artifacts.download_artifacts(logged.model_uri), DATA / name)
-    for written in ("conda.yaml", "python_env.yaml", "requirements.txt", "LICENSE.txt", "registered_model_meta"):
+    for written in ("conda.yaml", "python_env.yaml", "requirements.txt", "LICENSE.txt", "peft/README.md"):
         (DATA / name / written).unlink(missing_ok=True)
     if expected is not None:
         (DATA / name / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")

@@ -54,7 +54,8 @@ def test_what_a_sentence_encoder_ships_is_logged(tmp_path: Path) -> None:
     ref = resolve("models:/encoder@next", task="embeddings")
     assert ref.pinned == pinned == "models:/encoder/1"
     logged = Model.load(str(ref.model_dir.parent)).flavors["python_function"]
-    assert logged["config"] == {"pooling": "cls", "normalize": True, "max_length": 32}
+    assert logged["config"] == ref.params == {"pooling": "cls", "normalize": True, "max_length": 32}
+    assert resolve(pinned).task == "embeddings"
 
 
 def test_what_can_not_be_logged(tmp_path: Path) -> None:
