@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from engine.errors import ModelError
+
 _PACKAGES: Final = ("engine", "udfs", "jobs")
 _JAVA: Final = 17
 _PYTHON: Final = ((3, 11), (3, 13))
@@ -57,6 +59,8 @@ def _look(check: Callable[[], Check]) -> Check:
         return check()
     except OSError as error:  # such as a cache folder that may not be written: found, not a reason to stop looking
         return Check(check.__name__, State.FAIL, f"{error}: check the permissions, and EMBERCAST_CACHE")
+    except ModelError as error:  # a cache folder of another user, or one that others may write into
+        return Check(check.__name__, State.FAIL, str(error))
 
 
 def python() -> Check:

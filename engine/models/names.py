@@ -48,11 +48,26 @@ _REFUSED: Final = {
     **dict.fromkeys(("conversational", "llm/v1/chat"), _CHAT + "and a prompt a row"),
 }
 
+_GENERATION: Final = {"num_return_sequences": "n"}
 #: What parameters of a task are called in transformers' pipelines, where we say it otherwise.
 _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     "token-classification": {"aggregation_strategy": "aggregation"},
-    "translation": {"src_lang": "source_language", "tgt_lang": "target_language"},
+    "question-answering": {
+        "topk": "top_k",
+        "max_answer_len": "max_answer_length",
+        "max_question_len": "max_question_length",
+        "max_seq_len": "max_length",
+        "handle_impossible_answer": "impossible_answers",
+    },
+    "summarization": _GENERATION,
+    "translation": {**_GENERATION, "src_lang": "source_language", "tgt_lang": "target_language"},
+    "text2text-generation": _GENERATION,
+    # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
+    "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
+    "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
 }
+#: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
+_WRITTEN: Final = ("summarization", "translation", "text2text-generation")
 
 
 def task_of(name: str) -> str:
@@ -72,6 +87,15 @@ def languages(name: str) -> dict[str, str]:
 
 
 def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters under our names."""
+    """Parameters under our names; bounds of a text that is written as numbers of new tokens."""
     ours = _PARAMETERS.get(task, {})
-    return {ours.get(name, name): value for name, value in params.items()}
+    named = {ours.get(name, name): value for name, value in params.items()}
+    return _new_tokens(named) if task in _WRITTEN else named
+
+
+def _new_tokens(params: Mapping[str, Any]) -> dict[str, Any]:
+    given = dict(params)
+    for total, new, least in (("max_length", "max_new_tokens", 1), ("min_length", "min_new_tokens", 0)):
+        if isinstance(value := given.pop(total, None), int):
+            given.setdefault(new, max(least, value - 1))  # where both are given transformers takes the new ones
+    return given

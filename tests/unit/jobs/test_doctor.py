@@ -94,6 +94,16 @@ def test_jars_and_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "EMBERCAST_CACHE" in doctor.disk().message
 
 
+def test_a_cache_that_others_may_write_into_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "open"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    found = {check.name: check for check in doctor.examine()}
+    assert found["disk"].state is State.FAIL
+    assert "others may write into it: chmod 700 it, or point EMBERCAST_CACHE" in found["disk"].message
+
+
 def test_a_cache_that_can_not_be_made_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "file" / "cache"))

@@ -60,6 +60,23 @@ def test_parameters_have_our_names() -> None:
     assert params_of("translation", {"src_lang": "en", "tgt_lang": "de", "max_length": 9}) == {
         "source_language": "en",
         "target_language": "de",
-        "max_length": 9,
+        "max_new_tokens": 8,
     }
     assert params_of("text-classification", {"src_lang": "en", "top_k": 1}) == {"src_lang": "en", "top_k": 1}
+
+
+def test_bounds_of_a_text_are_numbers_of_new_tokens() -> None:
+    """transformers counts the decoder's first token in, and takes max_new_tokens where both are given."""
+    for task in ("summarization", "translation", "text2text-generation"):
+        assert params_of(task, {"max_length": 30, "min_length": 5}) == {"max_new_tokens": 29, "min_new_tokens": 4}
+        assert params_of(task, {"max_length": 1, "min_length": 0}) == {"max_new_tokens": 1, "min_new_tokens": 0}
+        assert params_of(task, {"max_length": 30, "max_new_tokens": 4}) == {"max_new_tokens": 4}
+        assert params_of(task, {"num_return_sequences": 2, "max_length": None}) == {"n": 2}
+
+
+def test_a_length_that_counts_the_prompt_does_not_cut_it() -> None:
+    assert params_of("text-generation", {"max_length": 30, "top_k": 5}) == {
+        "max_length of prompt and text together": 30,
+        "top_k": 5,
+    }
+    assert params_of("text-classification", {"max_length": 30}) == {"max_length": 30}

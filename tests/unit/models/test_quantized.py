@@ -63,3 +63,32 @@ def test_other_ways_to_quantize_are_refused(tmp_path: Path) -> None:
 
 def test_plain_weights_have_nothing_to_say(tmp_path: Path) -> None:
     assert resolve(str(configured(tmp_path / "model", None))).notes == ()
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # PEFT reads it
+def test_an_adapter_over_a_quantized_base_is_merged_into_plain_weights(tmp_path: Path) -> None:
+    """QLoRA, as MLflow saves it: the base in 4 bits, with the adapter's layers in it."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoTokenizer, BitsAndBytesConfig
+
+    plain = tiny.save(tmp_path / "plain", num_labels=3, hidden_size=64, intermediate_size=128)
+    four = BitsAndBytesConfig(load_in_4bit=True)
+    base = AutoModelForSequenceClassification.from_pretrained(plain, quantization_config=four, device_map="cpu")
+    model = get_peft_model(base, LoraConfig(r=4, target_modules=["query", "value"])).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0.0, 0.3)
+    inputs = AutoTokenizer.from_pretrained(plain)("the water was hot", return_tensors="pt")
+    with torch.no_grad():
+        expected = model(**inputs).logits
+    model.base_model.model.save_pretrained(tmp_path / "logged" / "model")
+    model.save_pretrained(tmp_path / "logged" / "peft")
+    tiny.tokenizer().save_pretrained(tmp_path / "logged" / "components" / "tokenizer")
+    flavor = {"task": "text-classification", "peft_adaptor": "peft", "model_binary": "model"}
+    (tmp_path / "logged" / "MLmodel").write_text(json.dumps({"flavors": {"transformers": flavor}}))
+    ref = resolve(str(tmp_path / "logged"))
+    assert "quantized to 4 bits" in ref.notes[0]
+    with torch.no_grad():
+        found = load(make_bundle(ref, "float32").path, "cpu").model(**inputs).logits
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
