@@ -46,7 +46,7 @@ def _search(model: Any, batch: Batch, settings: Settings, stopping: Stopping) ->
     config = copy.copy(settings.config)
     # A whole batch has the same lengths: of one prompt length, or with its prompts in the encoder.
     new, fewest = int(batch.most[0]), int(batch.fewest[0])
-    config.update(max_length=None, max_new_tokens=new, min_length=0, min_new_tokens=fewest or None)
+    config.update(max_length=None, max_new_tokens=new, min_length=None, min_new_tokens=fewest or None)
     config.update(num_return_sequences=settings.n, pad_token_id=stopping.pad)
     # generate() would mix the model's own configuration in again; a shallow copy shares the weights.
     model = copy.copy(model)

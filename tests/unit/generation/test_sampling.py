@@ -68,4 +68,5 @@ def test_keys_differ_by_prompt_seed_and_text() -> None:
 def test_parameters_count_where_there_is_no_seed() -> None:
     plain, warm = GenerationParams(temperature=1.0), GenerationParams(temperature=1.5)
     assert list(keys(["a"], [None], plain)) != list(keys(["a"], [None], warm))
+    assert list(keys(["a"], [None], plain)) == list(keys(["a"], [None], GenerationParams(temperature=1)))
     assert list(keys(["a"], [3], plain)) == list(keys(["a"], [3], warm))
