@@ -11,7 +11,7 @@ import numpy.typing as npt
 from engine.batching import Index
 from engine.errors import RowError
 from engine.generation.params import GenerationParams
-from engine.tasks.tokens import positions
+from engine.tasks.limits import positions
 
 #: New tokens where neither the job nor the model says how many: as transformers' text-generation pipeline has it.
 NEW_TOKENS: Final = 256

@@ -21,8 +21,9 @@ from engine.generation.steps import write
 from engine.generation.stopping import Stopping
 from engine.models.load import LoadedModel
 from engine.tasks.base import Encoded
+from engine.tasks.limits import longest_input
 from engine.tasks.text import TextTask, encoded_rows
-from engine.tasks.tokens import Tokens, longest_input, texts_of, tokenize
+from engine.tasks.tokens import Tokens, texts_of, tokenize
 
 
 @dataclass(frozen=True)

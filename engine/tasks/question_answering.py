@@ -19,8 +19,9 @@ from engine.schema import schema_of
 from engine.tasks.answers import Answer, Read, answers
 from engine.tasks.base import Encoded
 from engine.tasks.context_windows import context_of, context_windows, some
+from engine.tasks.limits import longest_input
 from engine.tasks.text import TextTask, at_least
-from engine.tasks.tokens import Tokens, longest_input, texts_of, tokenize
+from engine.tasks.tokens import Tokens, texts_of, tokenize
 
 #: Tokens of a window and tokens that neighbours share, where nothing else is asked: transformers 4 had these.
 _WINDOW: Final = 384

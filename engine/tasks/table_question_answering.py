@@ -17,10 +17,11 @@ from engine.models.load import LoadedModel
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
 from engine.tasks.context_windows import ranges
+from engine.tasks.limits import longest_input
 from engine.tasks.table_cells import Table, read_table
 from engine.tasks.table_tokens import COLUMN, ROW, SEGMENT, TableSequence, TableTokenizer, TableTokens, laid_out
 from engine.tasks.text import TextParams, TextTask
-from engine.tasks.tokens import longest_input, texts_of
+from engine.tasks.tokens import texts_of
 
 #: A cell is part of the answer where the model finds it more probable than this.
 _THRESHOLD: Final = 0.5

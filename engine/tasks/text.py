@@ -16,8 +16,9 @@ from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
 from engine.schema import schema_of
 from engine.tasks.base import Encoded, Task
+from engine.tasks.limits import longest_input
 from engine.tasks.pairs import Pairs
-from engine.tasks.tokens import Cut, Tokens, collate, longest_input, texts_of, tokenize
+from engine.tasks.tokens import Cut, Tokens, collate, texts_of, tokenize
 
 _NO_TOKENS: Final = "the tokenizer makes no token of this text: leave out empty texts for this model"
 

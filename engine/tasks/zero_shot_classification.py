@@ -20,10 +20,11 @@ from engine.models.manifest import Manifest
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
 from engine.tasks.candidates import Candidates, for_all, of_column
+from engine.tasks.limits import longest_input
 from engine.tasks.pairs import Pairs, pair_up
 from engine.tasks.text import TextParams, TextTask, encoded_rows
 from engine.tasks.text_classification import apply_function
-from engine.tasks.tokens import collate, longest_input, texts_of
+from engine.tasks.tokens import collate, texts_of
 
 log = logging.getLogger(__name__)
 

@@ -93,14 +93,6 @@ def test_rows_are_equal_only_with_all_columns() -> None:
     assert found.inverse[4] == -1
 
 
-def test_nested_text_that_is_not_utf_8_equals_nothing() -> None:
-    texts = pa.array([b"caf\xe9", b"caf\xe9", b"a", b"a"], pa.binary()).view(pa.string())
-    window = pa.record_batch({"labels": pa.ListArray.from_arrays([0, 1, 2, 3, 4], texts)})
-    codes = combined_codes(window, ["labels"])
-    assert codes[2] == codes[3]
-    assert np.unique(codes).size == 3
-
-
 def test_nested_columns_are_told_apart_too() -> None:
     window = pa.record_batch({"labels": pa.array([["a", "b"], ["a"], ["a", "b"], None], pa.list_(pa.string()))})
     codes = combined_codes(window, ["labels"])

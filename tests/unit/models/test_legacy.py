@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from engine.errors import UnsafeModelError
 from engine.models.bundle import make_bundle
 from engine.models.load import load
 from engine.models.registry import resolve
-from engine.tasks import TASKS, task_class
 from tests import scoring
 from udfs.scoring import _logged_params
 
@@ -32,16 +30,6 @@ def expected(name: str) -> dict[str, Any]:
     """What transformers 4 answered."""
     read: dict[str, Any] = json.loads((DATA / name / "expected.json").read_text())
     return read
-
-
-def known(task: str) -> None:
-    """Skips where this release does not have the task's module."""
-    try:
-        task_class(task)
-    except ModuleNotFoundError as error:
-        if error.name != TASKS[task].partition(":")[0]:
-            raise
-        pytest.skip(f"{error.name} is not there")
 
 
 @pytest.mark.parametrize(
@@ -62,14 +50,8 @@ def known(task: str) -> None:
         ("t5_translation", "translation", {"source_language": "en", "target_language": "fr", "max_new_tokens": 8}),
     ],
 )
-def test_they_are_what_they_were(
-    name: str, task: str, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_they_are_what_they_were(name: str, task: str, params: dict[str, Any], tmp_path: Path) -> None:
     """Task, parameters and, bit for bit, the tensors of the safetensors file."""
-    auto = "AutoModelForQuestionAnswering" if task == "question-answering" else "AutoModelForSeq2SeqLM"
-    stand_in = SimpleNamespace(auto_class=auto, architecture="", unused=())
-    for module in ("bundle", "load", "folder"):  # the task's own module is tested elsewhere
-        monkeypatch.setattr(f"engine.models.{module}.task_class", lambda _: stand_in)
     ref = resolve(str(DATA / name))
     assert (ref.task, dict(ref.params), ref.dtype) == (task, params, "float32")
     made = make_bundle(ref, "float32", root=tmp_path)
@@ -99,15 +81,12 @@ def test_pickled_weights_of_mlflow_2_3_are_refused_with_what_to_do() -> None:
 
 @pytest.mark.parametrize("name", GENERATING)
 def test_texts_are_those_that_transformers_4_generated(name: str) -> None:
-    task = {"t5_summarization": "summarization", "bart_text2text": "text2text-generation"}.get(name, "translation")
-    known(task)
     then = expected(name)
     rows = scoring.rows(scoring.scorer(DATA / name, params=_logged_params(resolve(str(DATA / name)), {})), text=TEXTS)
     assert [row["text"] for row in rows if row] == [next(iter(one.values())) for one in then["rows"]]
 
 
 def test_answers_are_those_that_transformers_4_gave() -> None:
-    known("question-answering")
     then = expected("bert_question_answering")
     columns = {role: [one[role] for one in then["inputs"]] for role in ("question", "context")}
     rows = scoring.rows(scoring.scorer(DATA / "bert_question_answering", inputs=("question", "context")), **columns)

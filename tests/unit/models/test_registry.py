@@ -193,7 +193,8 @@ def test_a_model_logged_for_a_served_task_is_scored_for_it(registry: Registry, t
     flavor_without(task="feature-extraction", inference_task="llm/v1/embeddings")(folder)
     assert resolve(str(folder)).task == "llm/v1/embeddings"
     flavor_without(task="text-classification", inference_task="llm/v1/none")(folder)
-    assert resolve(str(folder)).task == "text-classification"
+    with pytest.raises(UnsupportedTaskError, match=r"expected a task among .*; got 'llm/v1/none'"):
+        resolve(str(folder))
 
 
 def test_a_model_logged_under_a_tasks_other_name_is_scored(registry: Registry, tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_columns_that_a_task_reads(task: str, dtype: str, reads: bool) -> None:
 
     from engine.errors import SchemaError
     from engine.options import Request
-    from udfs.scoring import check_columns
+    from udfs.columns import check_columns
 
     types = {
         "STRING": StringType(),
@@ -192,10 +192,10 @@ def test_columns_that_a_task_reads(task: str, dtype: str, reads: bool) -> None:
     role = schema_of(task).inputs[0]
     schema, request = StructType().add("body", types[dtype]), Request(inputs={role.name: "body"})
     if reads:
-        check_columns(schema, request, task)
+        check_columns(schema, request, task, schema_of(task))
     else:
         with pytest.raises(SchemaError, match=rf"to be {role.words}, it is {dtype}".replace("<", "[<]")):
-            check_columns(schema, request, task)
+            check_columns(schema, request, task, schema_of(task))
 
 
 def test_a_pandas_column_takes_the_type_of_its_role() -> None:

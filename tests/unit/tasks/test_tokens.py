@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from engine.errors import RowError
-from engine.tasks.tokens import Tokens, collate, longest_input, tokenize
+from engine.tasks.limits import longest_input
+from engine.tasks.tokens import Tokens, collate, tokenize
 from tests import tiny
 
 TEXTS = ["the cat", "", "water " * 40, "hot", "the " * 90]
