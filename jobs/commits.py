@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
+from jobs import seeds
 from jobs.errors import RunError
 from jobs.references import mask, reveal
 from jobs.resolved import Resolved
@@ -107,7 +108,7 @@ class Commits:
         sink = self.definition.sink
         model = self.resolved.model
         names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns])
-        rows = _spread(batch, self.resolved.slots).select(*names)
+        rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.key)
         scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)
         counts = Observation()
         sums = [f.sum(f"{_STATS}.{of.name}").alias(of.name) for of in fields(Stats)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jobs import columns, tables
+from jobs import columns, seeds, tables
 from jobs.references import reveal
 from udfs.columns import roles
 from udfs.foreign import Sample
@@ -66,7 +66,7 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
     request = definition.request(model.task, schema=model.schema)
     return Resolved(
         definition=definition,
-        model=model,
+        model=seeds.by_key(model),
         inputs=roles(model.task, request.inputs, model.schema),
         columns=request.columns,
         sink_schema=schema,

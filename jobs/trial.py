@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice
 from engine.models.bundle import make_bundle
-from jobs import tables
+from jobs import seeds, tables
 from jobs.references import reveal
 from jobs.resolved import Resolved
 from jobs.summary import Planned
@@ -90,7 +90,7 @@ def _score(
     spark: SparkSession, resolved: Resolved, rows: pa.Table
 ) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
     """The struct of each row and the stats of each window."""
-    given = spark.createDataFrame(rows).coalesce(1)
+    given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.key).coalesce(1)
     scored = score(given, model=resolved.model, input=resolved.inputs, output=_RESULT, stats=_STATS)
     found = scored.select(_RESULT, _STATS).toArrow().to_pydict()
     return found[_RESULT], [window for window in found[_STATS] if window]

@@ -23,8 +23,8 @@ class GenerationParams(TextParams):
         temperature: above 1 for more chance, below 1 for less, 0 for none.
         top_k: draw among so many of the likeliest tokens; 0 draws among all.
         top_p: draw among the likeliest tokens that have this probability together.
-        seed: what the drawn tokens depend on beside the prompt; null takes the parameters. The same prompt with the
-            same seed gives the same text, whatever else is scored.
+        seed: what the drawn tokens depend on beside the prompt; null takes the row's key in a job, else the
+            parameters. The same prompt with the same seed gives the same text, whatever else is scored.
         num_beams: beams to search with; 1 is none. Excludes sampling.
         n: texts to write for a row, by sampling or as the best of at least so many beams.
         repetition_penalty: above 1 makes tokens that stand in the text so far less likely.

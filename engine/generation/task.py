@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +20,17 @@ from engine.generation.sampling import keys, uniforms
 from engine.generation.settings import Settings, check_model, settings
 from engine.generation.steps import write
 from engine.generation.stopping import Stopping
+from engine.models.folder import read_json
 from engine.models.load import LoadedModel
+from engine.options import Column
 from engine.tasks.base import Encoded
 from engine.tasks.limits import longest_input
+from engine.tasks.params import parse_params
 from engine.tasks.text import TextTask, encoded_rows
 from engine.tasks.tokens import Tokens, texts_of, tokenize
+
+#: Parameters that decide whether tokens are drawn.
+_CHANCE: Final = ("do_sample", "temperature", "top_k", "top_p")
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,16 @@ class GenerationTask(TextTask):
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         check_model(self.model)
+
+    @classmethod
+    def draws(cls, params: Mapping[str, Any], bundle: Path) -> bool:
+        if any(isinstance(params.get(name), Column) for name in _CHANCE):
+            return True
+        asked = parse_params(cls.name, params)
+        if asked.samples is not None:
+            return bool(asked.samples)
+        own = read_json(bundle / "generation_config.json")
+        return bool(own.get("do_sample")) and (asked.num_beams or own.get("num_beams") or 1) == 1
 
     def own(self, params: Any) -> Mapping[str, Any]:
         """What the model says for this task, over its generation configuration; ``prefix`` goes before every text."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -83,6 +84,16 @@ class Task(ABC):
 
         Runs on the driver for fixed parameters, on the executor for those of a column.
         """
+
+    @classmethod
+    def draws(cls, params: Mapping[str, Any], bundle: Path) -> bool:
+        """Whether answers depend on chance, so that a row's ``seed`` counts. Runs on the driver.
+
+        Args:
+            params: as given; a value may be a ``Column``.
+            bundle: the model's folder.
+        """
+        return False
 
     @abstractmethod
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:

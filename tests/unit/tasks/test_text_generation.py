@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from tokenizers import processors
 from transformers import AutoModelForCausalLM, GenerationConfig
 
 from engine.errors import ModelError, ParameterError
+from engine.options import Column
+from engine.tasks.text_generation import TextGeneration
 from tests import generation, scoring, tiny
 from tests.unit.tasks.test_parity import texts
 
@@ -269,3 +272,23 @@ def test_parameters_out_of_range_are_refused(llama: Path, params: Mapping[str, A
 def test_completions_are_the_same_under_mlflows_name(llama: Path) -> None:
     made = scoring.scorer(llama, task="llm/v1/completions", inputs=("prompt",), params={"max_new_tokens": 12})
     assert scoring.rows(made, prompt=PROMPTS[:3]) == write(llama, PROMPTS[:3])
+
+
+@pytest.mark.parametrize(
+    ("params", "own", "expected"),
+    [
+        ({}, {}, False),
+        ({"temperature": 0.7}, {}, True),
+        ({"temperature": 0.0}, {"do_sample": True}, False),
+        ({"do_sample": False}, {"do_sample": True}, False),
+        ({}, {"do_sample": True}, True),
+        ({"num_beams": 2}, {"do_sample": True}, False),
+        ({"top_p": Column("p")}, {}, True),
+        ({"num_beams": 2}, {}, False),
+    ],
+)
+def test_the_driver_knows_whether_texts_are_drawn(
+    tmp_path: Path, params: dict[str, Any], own: dict[str, Any], expected: bool
+) -> None:
+    (tmp_path / "generation_config.json").write_text(json.dumps(own))
+    assert TextGeneration.draws(params, tmp_path) is expected
