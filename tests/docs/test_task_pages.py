@@ -37,7 +37,9 @@ def test_the_job_of_a_task_scores(suite: type[TaskConformance], tmp_path: Path) 
     for name, value in job.params.items():
         if isinstance(value, Column):  # a null takes the default
             rows = rows.append_column(value.name, pa.array([suite.given.get(name)] * rows.num_rows))
-    params = {**job.params, **({"max_new_tokens": 8} if "max_new_tokens" in job.params else {})}  # it has 66 positions
+    params = {name: value for name, value in job.params.items() if not name.endswith("_language")}  # it knows none
+    if "max_new_tokens" in params:
+        params["max_new_tokens"] = min(params["max_new_tokens"], 32)  # it has 66 positions
     found = structs(score(suite.scorer(tmp_path / "model", params=params), rows))
     whole = [row for row in found if row is not None]
     assert sum(row["error"] is None for row in whole) > len(whole) // 2
