@@ -89,7 +89,8 @@ class Scorer:
     def score(self, batches: Iterable[pa.RecordBatch]) -> Iterator[Scored]:
         """As many rows out as in, in order. The next window is read and encoded while this one is computed."""
         rows = min(self.compute.window_rows, self.task.window_rows or self.compute.window_rows)
-        cut = windows(batches, rows=rows, nbytes=self.compute.window_bytes)
+        nbytes = min(self.compute.window_bytes, self.task.window_bytes or self.compute.window_bytes)
+        cut = windows(batches, rows=rows, nbytes=nbytes)
         with prefetched(self._encode, cut) as encoded:
             for work in encoded:
                 self._forward(work)

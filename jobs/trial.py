@@ -53,12 +53,13 @@ def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Ta
 
 
 def try_out(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> Trial:
-    """Scores the rows twice in one task, a window each: the first loads and warms up, the second is measured."""
+    """Scores the rows twice in one task: the first time loads and warms up, the second is measured."""
     import pyarrow as pa
 
     compute = replace(resolved.model.compute, window_rows=rows.num_rows, window_bytes=_ANY)
     windowed = replace(resolved, model=replace(resolved.model, compute=compute))
-    results, (first, second) = _score(spark, windowed, pa.concat_tables([rows, rows]))
+    results, stats = _score(spark, windowed, pa.concat_tables([rows, rows]))
+    first, second = _halves(stats, rows.num_rows)
     distinct = second["rows"] - second["nulls"] - second["duplicates"]
     return Trial(results[rows.num_rows :], distinct / _seconds(second, resolved.model.device.value), first["load_s"])
 
@@ -94,6 +95,20 @@ def _score(
     scored = score(given, model=resolved.model, input=resolved.inputs, output=_RESULT, stats=_STATS)
     found = scored.select(_RESULT, _STATS).toArrow().to_pydict()
     return found[_RESULT], [window for window in found[_STATS] if window]
+
+
+def _halves(windows: list[dict[str, Any]], rows: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The stats of the first so many rows and of those behind them: a window each, or more for a task of large answers.
+
+    A window that holds rows of both counts for the first.
+    """
+    halves: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    seen = 0
+    for window in windows:
+        half = halves[seen >= rows]
+        half |= {name: half.get(name, 0) + value for name, value in window.items()}
+        seen += window["rows"]
+    return halves
 
 
 def _seconds(window: dict[str, Any], device: str) -> float:

@@ -19,6 +19,7 @@ from engine.models.registry import resolve
 from engine.options import Column, Compute, Request
 from engine.schema import SCHEMAS, STATS, TaskSchema, ddl
 from engine.tasks import PYFUNC, task_class
+from engine.tasks.check import check
 from engine.tasks.params import parse_params
 from udfs import foreign
 from udfs.columns import check_columns, roles
@@ -100,7 +101,10 @@ def prepare(
     else:
         dtype = foreign.dtype(ref.task, compute.dtype)
     bundle = make_artifact_bundle(ref) if ref.task == PYFUNC else make_bundle(ref, dtype.value)
-    task_class(ref.task).check(parsed, bundle.manifest)
+    if ref.task in SCHEMAS:
+        check(ref.task, bundle, merged)
+    else:
+        task_class(ref.task).check(parsed, bundle.manifest)
     schema = SCHEMAS.get(ref.task) or _pinned(ref, bundle, merged, sample)
     weights = ship(spark, bundle, weights_path=weights_path)
     log.info("embercast pinned %s, bundle %s, dtype %s", ref.pinned, bundle.digest[:12], dtype)

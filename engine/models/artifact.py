@@ -72,7 +72,7 @@ def make_artifact_bundle(ref: ModelRef, *, root: Path | None = None) -> Bundle:
     )
 
     def write(into: Path) -> None:
-        shutil.copytree(ref.model_dir, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", FILE))
+        shutil.copytree(ref.model_dir, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         (into / FILE).write_text(manifest.to_json(), encoding="utf-8")
 
     return Bundle(cache.ensure(manifest.digest, write, root=root), manifest)

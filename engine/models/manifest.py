@@ -70,7 +70,7 @@ class Manifest:
 
 def file_digests(folder: Path) -> dict[str, tuple[str, int]]:
     """sha256 and bytes of every file of a folder, by relative name, the manifest left out."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != FILE)
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / FILE)
     return {str(path.relative_to(folder)): (sha256(path), path.stat().st_size) for path in found}
 
 

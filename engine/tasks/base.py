@@ -68,6 +68,8 @@ class Task(ABC):
     by_row: ClassVar[tuple[str, ...]] = ()
     #: Rows of a window at most, whatever the job allows, where answers are far larger than inputs; None for no limit.
     window_rows: ClassVar[int | None] = None
+    #: The same in bytes of its inputs.
+    window_bytes: ClassVar[int | None] = None
     #: Whether any parameter is taken and handed to the model: ``Params`` has one field, ``call``, that holds them.
     open_params: ClassVar[bool] = False
     #: What the loaded model's bundle says of itself; None for a task without a bundle.

@@ -21,6 +21,7 @@ class FeatureExtraction(TextTask):
     auto_class = "AutoModel"
     unused = ("pooler",)  # checkpoints of masked language models and of RoBERTa's classifiers have none
     window_rows = 64  # of 512 tokens with 1,024 numbers each: 128 MiB of answers
+    window_bytes = 256 << 10  # 65,000 tokens of long texts
 
     def forward(self, encoded: Encoded, items: Index) -> list[npt.NDArray[np.float32]]:
         """For each item float32 [tokens, hidden]."""

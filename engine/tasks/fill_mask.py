@@ -60,6 +60,7 @@ class FillMask(TextTask):
     Params = FillMaskParams
     auto_class = "AutoModelForMaskedLM"
     architecture = ("ForMaskedLM", "ForPreTraining", "WithLMHeadModel", "ForConditionalGeneration")
+    window_bytes = 1 << 20  # each mask gives its text again top_k times
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

@@ -18,6 +18,7 @@ def artifact(folder: Path, flavor: str = "python_function") -> Path:
     """What MLflow writes, as far as it is read here."""
     (folder / "code" / "__pycache__").mkdir(parents=True)
     (folder / "code" / "helper.py").write_text("raise SystemExit('this ran')\n", encoding="utf-8")
+    (folder / "code" / "bundle.json").write_text("{}", encoding="utf-8")  # its own, of the name of a bundle's manifest
     (folder / "code" / "__pycache__" / "helper.pyc").write_bytes(b"made here")
     logged = {"flavors": {flavor: {"loader_module": "helper", "code": "code"}}}
     (folder / "MLmodel").write_text(yaml.safe_dump(logged), encoding="utf-8")
@@ -43,7 +44,7 @@ def test_its_files_are_a_bundle(tmp_path: Path) -> None:
     ref = resolve(str(artifact(tmp_path / "model")), allow_foreign_code=True)
     bundle = make_artifact_bundle(ref)
     files = {str(path.relative_to(bundle.path)) for path in bundle.path.rglob("*") if path.is_file()}
-    assert files == {"MLmodel", "code/helper.py", "bundle.json"}
+    assert files == {"MLmodel", "code/helper.py", "code/bundle.json", "bundle.json"}
     assert cache.is_whole(bundle.path)
     assert make_artifact_bundle(ref).path == bundle.path
     (ref.model_dir / "code" / "helper.py").write_text("", encoding="utf-8")

@@ -59,9 +59,20 @@ def test_windows_are_small_however_many_rows_the_job_allows(tmp_path: Path) -> N
     assert [one.batch.num_rows for one in scoring.windows(made, text=["the cat"] * 15)] == [10, 5]
 
 
-def test_a_trial_of_a_job_still_is_one_window() -> None:
-    from engine.tasks.feature_extraction import FeatureExtraction
-    from engine.tasks.list_embeddings import ListEmbeddings
-    from jobs.trial import ROWS
+def test_windows_are_bounded_in_bytes_too(tmp_path: Path) -> None:
+    made = scoring.scorer(tiny.save(tmp_path / "model", head=""), task="feature-extraction")
+    scored = scoring.windows(made, text=["the " * 25_000 + str(i) for i in range(5)])  # 100,000 bytes each
+    assert [one.batch.num_rows for one in scored] == [2, 2, 1]
 
-    assert min(FeatureExtraction.window_rows, ListEmbeddings.window_rows) >= ROWS
+
+def test_the_halves_of_a_trial_are_summed_over_their_windows() -> None:
+    """Rows twice in windows of a row each, of two, and of three with one of both times among them."""
+    from jobs.trial import _halves
+
+    def window(rows: int) -> dict[str, float]:
+        return {"rows": rows, "forward_s": rows / 4}
+
+    for sizes, first in (([1, 1, 1, 1], 2), ([2, 2], 2), ([1, 2, 1], 3)):
+        halves = _halves([window(size) for size in sizes], 2)
+        assert [half["rows"] for half in halves] == [first, 4 - first]
+        assert [half["forward_s"] for half in halves] == [first / 4, 1 - first / 4]
