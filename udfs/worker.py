@@ -44,6 +44,7 @@ class Descriptor:
             yield scored
 
     def _scorer(self) -> Scorer:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # executors ask no hub; read when transformers is imported
         hardware = detect()
         cpus, address = _task_resources()
         threads = choose_threads(self.compute.threads, hardware, task_cpus=cpus)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -47,7 +46,6 @@ def _identity(file: Path) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=2)
 def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) -> LoadedModel:
-    os.environ["HF_HUB_OFFLINE"] = "1"
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
     files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
