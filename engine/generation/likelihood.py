@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ def logprobs(model: Any, batch: Batch, written: Sequence[Index], start: int | No
     """
     longest = max(len(ids) for ids in written)
     rows = np.repeat(np.arange(len(batch)), len(written) // len(batch))
-    at_once = max(1, _LOGITS // (longest * int(model.config.get_text_config().vocab_size)))
+    width = longest if start is not None or _keeps_last(model) else batch.ids.shape[1] + longest
+    at_once = max(1, _LOGITS // (width * int(model.config.get_text_config().vocab_size)))
     parts = [np.arange(first, min(first + at_once, rows.size)) for first in range(0, rows.size, at_once)]
     sums = [_logprobs(model, batch.take(rows[part]), [written[int(i)] for i in part], start) for part in parts]
     return np.concatenate(sums)
@@ -47,7 +49,13 @@ def _logprobs(model: Any, batch: Batch, written: Sequence[Index], start: int | N
         # Prompts end in one column, so the texts begin in one.
         seen = torch.cat([prompt, ids[:, :-1]], dim=1)
         mask = torch.cat([known, real[:, :-1].long()], dim=1)
-        logits = model(input_ids=seen, attention_mask=mask, use_cache=False).logits[:, -longest:]
+        kept = {"logits_to_keep": longest} if _keeps_last(model) else {}
+        logits = model(input_ids=seen, attention_mask=mask, use_cache=False, **kept).logits[:, -longest:]
     found = logits.float().log_softmax(dim=-1).gather(2, ids[..., None]).squeeze(2)
     sums: npt.NDArray[np.float32] = found.where(real, 0.0).sum(dim=1).cpu().numpy()
     return sums
+
+
+def _keeps_last(model: Any) -> bool:
+    """Whether the model can leave out the logits of the prompt."""
+    return "logits_to_keep" in inspect.signature(model.forward).parameters

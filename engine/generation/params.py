@@ -32,7 +32,7 @@ class GenerationParams(TextParams):
         length_penalty: of beams: above 0 favours longer texts, below 0 shorter ones.
         early_stopping: of beams: true ends with num_beams finished texts, false where better ones are unlikely, never
             where they are impossible.
-        stop: strings that end the text, which is cut before the first of them.
+        stop: strings that end the text, beside the model's own; it is cut before the first of them.
         prompt_template: text around the prompt, with one {prompt} where it goes.
     """
 

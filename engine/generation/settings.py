@@ -46,10 +46,11 @@ class Settings:
     """What is decided for rows with equal parameters.
 
     Args:
-        config: a transformers GenerationConfig in which every value is set; its lengths are those of ``lengths``.
+        config: a transformers GenerationConfig in which every value is set; its lengths are those of ``lengths``, its
+            stop strings are in ``stop`` alone.
         lengths: how many tokens a prompt may have, and how many are written.
         n: texts for a row.
-        stop: strings that end a text.
+        stop: strings that end a text, the model's own and the job's.
         start: the token that a sequence-to-sequence model's decoder starts with; None for a causal model.
         pads: whether prompts of different lengths may share a batch: a causal model that can't be told the positions
             of padded prompts counts the padding.
@@ -102,7 +103,8 @@ def settings(model: Any, params: GenerationParams, own: Mapping[str, Any], force
     length = own.get("max_length", model.generation_config.max_length)
     start = _start(model, config)
     pads = start is not None or "position_ids" in inspect.signature(model.forward).parameters
-    return Settings(config, Lengths.of(model, config, params, length), params.n, params.stop, start, pads)
+    lengths = Lengths.of(model, config, params, length)
+    return Settings(config, lengths, params.n, (*_taken_stop(config), *params.stop), start, pads)
 
 
 def _decide(config: Any, params: GenerationParams) -> None:
@@ -117,6 +119,12 @@ def _decide(config: Any, params: GenerationParams) -> None:
     config.repetition_penalty = float(config.repetition_penalty)
     if params.n > 1 and not config.do_sample and config.num_beams < params.n:
         raise RowError("invalid_parameter", f"expected sampling or num_beams of at least {params.n}, the texts of n")
+
+
+def _taken_stop(config: Any) -> tuple[str, ...]:
+    """The configuration's own stop strings, taken out of it: transformers wants a tokenizer for them."""
+    own, config.stop_strings = config.stop_strings, None
+    return (own,) if isinstance(own, str) else tuple(own or ())
 
 
 def _start(model: Any, config: Any) -> int | None:

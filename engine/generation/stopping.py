@@ -12,7 +12,7 @@ from engine.batching import Index
 
 
 class Stopping:
-    """The end tokens of a generation configuration and the stop strings of a job.
+    """The end tokens and the stop strings of a model and a job.
 
     Args:
         tokenizer: of the model; makes text of tokens.

@@ -109,7 +109,7 @@ class GenerationTask(TextTask):
         owner = np.repeat(good, params.n if drawn else 1)
         lengths = encoded.lengths[owner]
         most = made.lengths.most(lengths)
-        stopping = Stopping(self.tokenizer, made.config.eos_token_id, params.stop)
+        stopping = Stopping(self.tokenizer, made.config.eos_token_id, made.stop)
         data = Prompts(encoded.data.tokens, params, made, stopping, made.lengths.fewest(lengths), most, keyed)
         cost = lengths + most * made.beams if made.start is not None else (lengths + most) * made.beams
         return Encoded(encoded.rows, lengths, owner, data, encoded.failures, cost.astype(np.int64))

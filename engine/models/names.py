@@ -68,6 +68,9 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 #: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
 _WRITTEN: Final = ("summarization", "translation", "text2text-generation")
+_GENERATIVE: Final = (*_WRITTEN, "text-generation", "llm/v1/completions")
+#: Ours, that of transformers' pipelines, and its generate's, in order of precedence.
+_STOP: Final = ("stop", "stop_sequence", "stop_strings")
 
 
 def task_of(name: str) -> str:
@@ -87,10 +90,23 @@ def languages(name: str) -> dict[str, str]:
 
 
 def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters under our names; bounds of a text that is written as numbers of new tokens."""
+    """Parameters under our names, and as we have them.
+
+    Bounds of a text that is written are numbers of new tokens, stop strings a list; a stride asks for windows.
+    """
     ours = _PARAMETERS.get(task, {})
     named = {ours.get(name, name): value for name, value in params.items()}
+    if task in _GENERATIVE:
+        named = _stop(named)
+    if task == "token-classification" and named.get("stride") is not None:
+        named.setdefault("long_text", "chunk")  # of transformers' pipeline a stride alone asks for windows
     return _new_tokens(named) if task in _WRITTEN else named
+
+
+def _stop(params: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in params.items() if name not in _STOP}
+    stop = next((params[name] for name in _STOP if params.get(name) is not None), None)
+    return given if stop is None else {**given, "stop": [stop] if isinstance(stop, str) else stop}
 
 
 def _new_tokens(params: Mapping[str, Any]) -> dict[str, Any]:

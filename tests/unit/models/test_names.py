@@ -53,16 +53,34 @@ def test_a_name_may_hold_languages() -> None:
 
 
 def test_parameters_have_our_names() -> None:
-    assert params_of("token-classification", {"aggregation_strategy": "first", "stride": 2}) == {
-        "aggregation": "first",
-        "stride": 2,
-    }
+    assert params_of("token-classification", {"aggregation_strategy": "first"}) == {"aggregation": "first"}
     assert params_of("translation", {"src_lang": "en", "tgt_lang": "de", "max_length": 9}) == {
         "source_language": "en",
         "target_language": "de",
         "max_new_tokens": 8,
     }
     assert params_of("text-classification", {"src_lang": "en", "top_k": 1}) == {"src_lang": "en", "top_k": 1}
+
+
+def test_a_stride_alone_asks_for_windows() -> None:
+    """As of transformers' pipeline of token-classification, which reads the whole text where it has a stride."""
+    task = "token-classification"
+    assert params_of(task, {"stride": 2}) == {"stride": 2, "long_text": "chunk"}
+    assert params_of(task, {"stride": 0}) == {"stride": 0, "long_text": "chunk"}
+    assert params_of(task, {"stride": 2, "long_text": "error"}) == {"stride": 2, "long_text": "error"}
+    assert params_of(task, {"stride": None}) == {"stride": None}
+    assert params_of("embeddings", {"stride": 2}) == {"stride": 2}
+
+
+def test_stop_strings_are_a_list_under_whichever_name() -> None:
+    for task in ("text-generation", "llm/v1/completions", "summarization", "translation", "text2text-generation"):
+        for name in ("stop", "stop_sequence", "stop_strings"):
+            assert params_of(task, {name: "end", "top_k": 5}) == {"stop": ["end"], "top_k": 5}
+            assert params_of(task, {name: ["end", "."]}) == {"stop": ["end", "."]}
+            assert params_of(task, {name: None}) == {}
+        assert params_of(task, {"stop_strings": ["a"], "stop_sequence": "b"}) == {"stop": ["b"]}
+        assert params_of(task, {"stop_strings": ["a"], "stop_sequence": None}) == {"stop": ["a"]}
+    assert params_of("text-classification", {"stop_strings": "end"}) == {"stop_strings": "end"}
 
 
 def test_bounds_of_a_text_are_numbers_of_new_tokens() -> None:

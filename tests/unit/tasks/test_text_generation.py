@@ -206,6 +206,26 @@ def test_a_text_ends_before_the_first_stop_string(llama: Path, search: Mapping[s
     assert stopped >= 3
 
 
+@pytest.mark.parametrize(
+    "search", [{}, {"temperature": 1.0, "seed": 3}, {"num_beams": 2}], ids=["greedy", "drawn", "beams"]
+)
+def test_stop_strings_of_the_model_end_a_text_as_those_of_the_job(
+    tmp_path: Path, llama: Path, search: Mapping[str, Any]
+) -> None:
+    def told(folder: Path, *stop: str) -> list[Any]:
+        found = write(folder, PROMPTS[:4], min_new_tokens=12, stop=stop, **search)
+        return [(one["choices"][0]["text"], one["choices"][0]["finish_reason"], one["usage"]) for one in found]
+
+    own, asked = (text[len(text) // 2 :][:3] for text, *_ in told(llama)[:2])
+    folder = shutil.copytree(llama, tmp_path / "model")
+    config = GenerationConfig.from_pretrained(folder)
+    for strings in (own, [own]):
+        config.update(stop_strings=strings)
+        config.save_pretrained(folder)
+        assert told(folder) == told(llama, own) != told(llama)
+    assert told(folder, asked) == told(llama, own, asked) != told(folder)
+
+
 # --- templates
 
 

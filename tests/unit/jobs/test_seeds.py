@@ -1,0 +1,64 @@
+"""Which jobs draw by the row's key: those whose texts are drawn by chance, without a seed of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine.options import Column
+from jobs.seeds import SEED, add, by_key
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is read of a ``PreparedModel``."""
+
+    task: str
+    params: Mapping[str, Any]
+    bundle: Any
+
+
+def prepared(folder: Path, task: str, params: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    (folder / "generation_config.json").write_text(json.dumps(own), encoding="utf-8")
+    return Prepared(task, params, SimpleNamespace(path=folder))
+
+
+@pytest.mark.parametrize(
+    ("task", "params", "own"),
+    [
+        ("text-classification", {}, {"do_sample": True}),
+        ("text-generation", {}, {}),
+        ("text-generation", {"temperature": 0.0}, {"do_sample": True}),
+        ("summarization", {"num_beams": 2}, {"do_sample": True}),
+        ("text-generation", {"temperature": 0.7, "seed": 0}, {}),
+        ("text-generation", {"temperature": 0.7, "seed": Column("own")}, {}),
+    ],
+)
+def test_a_job_that_draws_nothing_or_has_a_seed_is_left_alone(
+    tmp_path: Path, task: str, params: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    """Its rows get no column either, so that equal rows stay equal and are scored once."""
+    model, rows = prepared(tmp_path, task, params, own), SimpleNamespace()
+    assert by_key(model) is model
+    assert add(rows, model, ["id"]) is rows
+
+
+@pytest.mark.parametrize(
+    ("task", "params", "own"),
+    [
+        ("text-generation", {"temperature": 0.7}, {}),
+        ("text-generation", {"seed": None}, {"do_sample": True}),
+        ("translation", {"do_sample": Column("drawn")}, {}),
+    ],
+)
+def test_a_job_that_draws_takes_its_seeds_from_the_keys(
+    tmp_path: Path, task: str, params: Mapping[str, Any], own: Mapping[str, Any]
+) -> None:
+    model = prepared(tmp_path, task, params, own)
+    assert by_key(model) == Prepared(task, {**params, "seed": Column(SEED)}, model.bundle)
