@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.errors import RowError
 
@@ -47,63 +46,6 @@ def windows(batches: Iterable[pa.RecordBatch], *, rows: int, nbytes: int) -> Ite
                 held, held_rows, held_bytes = [], 0, 0
     if held:
         yield pa.concat_batches(held)
-
-
-@dataclass(frozen=True)
-class Distinct:
-    """Which rows of a window are scored, and which of these answers every row.
-
-    Args:
-        first: int64 [distinct], the window's rows to score: the first of each group of equal rows.
-        inverse: int64 [rows], position in ``first``; -1 where a required input is null.
-    """
-
-    first: Index
-    inverse: Index
-
-
-def distinct(window: pa.RecordBatch, columns: Sequence[str], *, required: Sequence[str]) -> Distinct:
-    """Rows equal in all ``columns`` are scored once; a row with a null in a required column is not scored at all."""
-    codes = combined_codes(window, columns)
-    for name in required:
-        codes = np.where(np.asarray(_plain(window.column(name)).is_null()), -1, codes)
-    values, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    nulls = int(values.size > 0 and values[0] == -1)
-    return Distinct(first[nulls:].astype(np.int64), inverse.reshape(-1).astype(np.int64) - nulls)
-
-
-def combined_codes(window: pa.RecordBatch, columns: Sequence[str]) -> Index:
-    """int64 [rows]: equal where the rows are equal in all columns (null equals null)."""
-    codes = np.zeros(window.num_rows, np.int64)
-    for name in columns:
-        own = _codes(window.column(name))
-        _, codes = np.unique(codes * (int(own.max(initial=0)) + 1) + own, return_inverse=True)
-    return codes.reshape(-1).astype(np.int64)
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    """A dictionary column's own codes may name a value twice, and null by a code or by none: its values decide."""
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-
-
-def _codes(column: pa.Array) -> Index:
-    try:
-        encoded = pc.dictionary_encode(_plain(column), null_encoding="encode")
-    except pa.ArrowNotImplementedError:  # nested types
-        seen: dict[str, int] = {}
-        values = column.cast(_as_bytes(column.type)).to_pylist()  # strings that are not UTF-8 have no Python value
-        return np.array([seen.setdefault(repr(value), len(seen)) for value in values], np.int64)
-    indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    return indices
-
-
-def _as_bytes(dtype: pa.DataType) -> pa.DataType:
-    """The type with binary for every string in its lists and structs."""
-    if pa.types.is_struct(dtype):
-        return pa.struct([field.with_type(_as_bytes(field.type)) for field in dtype.fields])
-    if pa.types.is_list(dtype):
-        return pa.list_(dtype.value_field.with_type(_as_bytes(dtype.value_type)))
-    return pa.binary() if pa.types.is_string(dtype) else dtype
 
 
 def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhead: int = 256) -> Iterator[Index]:

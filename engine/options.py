@@ -13,9 +13,16 @@ DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class Column:
-    """A parameter whose value comes from this column of the row: ``{column: name}`` in YAML."""
+    """A parameter whose value comes from this column of the row: ``{column: name}`` in YAML.
+
+    Args:
+        name: of the column.
+        default: the value of rows in which the column is null; None takes what the model was logged with, else the
+            task's own default.
+    """
 
     name: str
+    default: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

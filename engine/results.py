@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from engine.batching import Distinct, Failures, Index
+from engine.batching import Failures, Index
+from engine.distinct import Distinct
 from engine.schema import ERROR, TaskSchema
 
 

@@ -14,17 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from engine.batching import (
-    Distinct,
-    Failures,
-    Index,
-    Outputs,
-    combined_codes,
-    distinct,
-    isolate,
-    micro_batches,
-    windows,
-)
+from engine.batching import Failures, Index, Outputs, isolate, micro_batches, windows
+from engine.distinct import Distinct, combined_codes, distinct
 from engine.errors import ParameterError, RowError
 from engine.options import Column, Compute, Request
 from engine.prefetch import prefetched
@@ -118,9 +109,9 @@ class Scorer:
     def _forward(self, work: Work) -> None:
         with work.stats.timed("forward"):
             for group in work.groups:
-                encoded = group.encoded
-                for items in micro_batches(encoded.costs, self.batch_tokens):
-                    self._micro_batch(group, items, work.stats)
+                items = group.encoded.sound
+                for batch in micro_batches(group.encoded.costs[items], self.batch_tokens):
+                    self._micro_batch(group, items[batch], work.stats)
 
     def _micro_batch(self, group: Group, items: Index, stats: Stats) -> None:
         lengths = group.encoded.lengths
@@ -185,7 +176,7 @@ class Scorer:
             values = {name: window.column(column)[row].as_py() for name, column in self.by_row.items()}
             given = {name: value for name, value in values.items() if value is not None}
             return self._checked(parse_params(self.task.name, {**self.request.params, **given}))
-        except (ParameterError, UnicodeDecodeError):  # their messages quote the value, which is the row's
+        except (ParameterError, UnicodeDecodeError, OverflowError):  # their messages may quote the row's value
             return RowError("invalid_parameter", self._invalid_parameter())
 
     def _invalid_parameter(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -81,7 +81,8 @@ def prepare(
         spark: the session whose executors will score.
         model: models:/name@alias, models:/name/version, runs:/id/path or a local folder.
         task: None takes what the model says.
-        params: the task's parameters; ``engine.options.Column`` where a column gives the value.
+        params: the task's parameters, over those that the model was logged with; ``engine.options.Column`` where a
+            column gives the value, and the logged one where it is null.
         compute: dtype, device, batch_tokens, threads, window.
         weights_path: a folder that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
@@ -91,7 +92,7 @@ def prepare(
     """
     compute = compute or Compute()
     ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
-    merged = {**_logged_params(ref, params or {}), **(params or {})}
+    merged = _over_logged(ref, params or {})
     parsed = parse_params(ref.task, merged)
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
@@ -197,6 +198,14 @@ def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Call
             yield pa.RecordBatch.from_arrays(columns, names=[str(i) for i in range(len(columns))])
 
     return score_partition
+
+
+def _over_logged(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters asked for over those that were logged, which stay for the rows in which a column is null."""
+    without = {name for name, value in asked.items() if isinstance(value, Column) and value.default is None}
+    logged = _logged_params(ref, {name: value for name, value in asked.items() if name not in without})
+    columns = {name: replace(asked[name], default=logged.get(name)) for name in without}
+    return {**logged, **asked, **columns}
 
 
 def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,11 @@ UDFs are nondeterministic for Spark's optimizer, so that a projection over a sub
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -119,12 +121,24 @@ def arrow_column(series: pd.Series, role: Input) -> pa.Array:
     """A pandas column in the type of its role.
 
     A role that also reads lists gets lists, a single value as a list of one: a batch of nulls does not tell which of
-    both its column holds, and the batches of a column have one type.
+    both its column holds, and the batches of a column have one type. So one that also reads lists of structs gets all
+    of them as JSON, which keeps the fields' order and the keys of each map.
     """
+    if role.nested:
+        return pa.array([_json(value) for value in series], role.type, from_pandas=True)
     if not role.also:
         return pa.Array.from_pandas(series, type=role.type)
     values = [[value] if isinstance(value, str) else value for value in series]
     return pa.array(values, role.also[0], from_pandas=True)
+
+
+def _json(value: Any) -> Any:
+    """Lists of structs or maps, as Spark gives them to pandas, as text; text and null as they are."""
+    return json.dumps(value, default=_listed) if isinstance(value, list | np.ndarray) else value
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _typed(function: Callable[..., Any], takes: type, gives: type) -> Callable[..., Any]:

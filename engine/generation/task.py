@@ -131,12 +131,12 @@ class GenerationTask(TextTask):
 
 
 def seeds(column: pa.Array | None, params: GenerationParams, rows: int) -> list[int | None]:
-    """The seed of each row: of its column, where it has one, else the parameters'."""
+    """The seed of each row: of its column, where there is one that is not null in it, else the parameters'."""
     if column is None:
         return [params.seed] * rows
     if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         raise RowError("invalid_parameter", f"expected whole numbers in the column of seed, it holds {column.type}")
-    return list(column.to_pylist())
+    return [params.seed if seed is None else seed for seed in column.to_pylist()]
 
 
 def grouped(completions: Sequence[tuple[Completion, ...]], rows: int) -> list[list[Completion]]:

@@ -17,10 +17,10 @@ _WANTED: Final[ContextVar[Any]] = ContextVar("wanted", default=None)
 def pick_before_projection(model: Any) -> None:
     """Makes a loaded model's output projection take the tokens that ``logits_of`` asks for, in place.
 
-    Every other call of the model stays as it was. Runs in the worker.
+    Every other call of the model stays as it was. A model that scorers share is changed once. Runs in the worker.
     """
     projection = model.get_output_embeddings()
-    if projection is not None:
+    if projection is not None and _pick not in projection._forward_pre_hooks.values():
         projection.register_forward_pre_hook(_pick)
 
 
@@ -39,6 +39,6 @@ def logits_of(loaded: Any, inputs: dict[str, Any], wanted: Any) -> Any:
 
 def _pick(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...] | None:
     wanted = _WANTED.get()
-    if wanted is None or arguments[0].dim() != 3:  # 2: another hook of a model that several scorers share was first
+    if wanted is None:
         return None
     return (arguments[0][wanted], *arguments[1:])

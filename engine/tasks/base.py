@@ -44,6 +44,11 @@ class Encoded:
         """Of each item, what it takes of a micro-batch's budget."""
         return self.lengths if self.cost is None else self.cost
 
+    @property
+    def sound(self) -> Index:
+        """int64 [items that go through the model]: those of rows without a failure."""
+        return np.flatnonzero(~np.isin(self.owner, list(self.failures)))
+
 
 class Task(ABC):
     """One task of one loaded model. Lives in a worker; every method runs on the executor.

@@ -34,18 +34,22 @@ def for_all(labels: Sequence[str], rows: int) -> Candidates:
     return Candidates(pa.array(labels, pa.string()), np.tile(np.arange(count), rows), np.repeat(np.arange(rows), count))
 
 
-def of_column(column: pa.Array) -> Candidates:
+def of_column(column: pa.Array, default: Sequence[str] = ()) -> Candidates:
     """The labels that each cell gives: a list of strings, or a string with commas between labels.
 
-    A null, an empty cell, a list with a null in it, and every cell of a column of another type give none. Raises
-    RowError(invalid_text) where the bytes of a label are not UTF-8.
+    A null gives the default. An empty cell, a list with a null in it, and every cell of a column of another type give
+    none. Raises RowError(invalid_text) where the bytes of a label are not UTF-8.
     """
+    if pa.types.is_null(column.type):
+        return for_all(default, len(column))
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if _is_string(column.type):
         column = _split(column)
     if not (_is_list(column.type) and _is_string(column.type.value_type)):
         return for_all([], len(column))
+    if default:
+        column = pc.coalesce(column, pa.scalar(list(default), column.type))
     sizes = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
     labels = pc.dictionary_encode(column.flatten())
     row = np.repeat(np.arange(len(column)), sizes)

@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any, Literal
 
 from engine.errors import ParameterError
@@ -14,20 +15,23 @@ from engine.tasks import task_class
 
 
 def parse_params(task: str, params: Mapping[str, Any]) -> Any:
-    """The task's ``Params`` with these values over the defaults; a ``Column`` value is checked later, row by row.
+    """The task's ``Params`` with these values over the defaults.
+
+    A ``Column`` stands for its default, where it has one; its values are checked later, row by row. A decimal, as
+    which Spark SQL reads 0.7, is taken for a float.
 
     Raises ParameterError, with the list of what the task takes, for an unknown name or a value of the wrong type.
     """
+    values = _fixed(params)
     if task_class(task).open_params:
-        return task_class(task).Params(
-            call={name: value for name, value in params.items() if not isinstance(value, Column)}
-        )
+        return task_class(task).Params(call=values)
     cls, required = task_class(task).Params, task_class(task).required
     hints = typing.get_type_hints(cls)
-    for name, value in params.items():
+    for name in params:
         if name not in hints:
             raise ParameterError(f"{task} has no parameter {name!r}; it takes {takes(task)}")
-        if not isinstance(value, Column) and not _fits(value, hints[name]):
+    for name, value in values.items():
+        if not _fits(value, hints[name]):
             raise ParameterError(
                 f"expected {name} to be {_words(hints[name])}, got {value!r}; {task} takes {takes(task)}"
             )
@@ -38,8 +42,7 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
     missing = [name for name in required if params.get(name) is None]
     if missing:
         raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
-    values = {name: value for name, value in params.items() if not isinstance(value, Column)}
-    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    return cls(**{name: _kept(value) for name, value in values.items()})
 
 
 def takes(task: str) -> str:
@@ -59,6 +62,18 @@ def describe(task: str) -> list[tuple[str, str, str]]:
     ]
 
 
+def _fixed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that need no row: those of columns are left out, or their defaults."""
+    known = {name: value.default if isinstance(value, Column) else value for name, value in params.items()}
+    return {name: value for name, value in known.items() if value is not None or not isinstance(params[name], Column)}
+
+
+def _kept(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _fits(value: Any, hint: Any) -> bool:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -72,7 +87,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is type(None):
         return value is None
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, hint)

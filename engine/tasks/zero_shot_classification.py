@@ -100,7 +100,8 @@ class ZeroShotClassification(TextTask):
     def encode(self, inputs: Mapping[str, pa.Array], params: ZeroShotClassificationParams) -> Encoded:
         texts: list[Any] = texts_of(inputs["text"])
         column = inputs.get("candidate_labels")
-        labels = for_all(params.candidate_labels, len(texts)) if column is None else of_column(column)
+        known = params.candidate_labels
+        labels = for_all(known, len(texts)) if column is None else of_column(column, known)
         hypotheses = [params.hypothesis_template.format(name) for name in texts_of(labels.names)]
         limit = longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length)
         pairs = pair_up(self.tokenizer, texts, hypotheses, labels.row, labels.name, max_length=limit)

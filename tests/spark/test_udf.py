@@ -134,6 +134,30 @@ def test_lists_of_texts_through_every_door(spark: SparkSession, folder: Path, ta
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("type_", "cells"),
+    [
+        (
+            "ARRAY<STRUCT<people: BIGINT, city: STRING, water: DOUBLE>>",
+            [[(2, "rome", 1.5), (None, "time", 2.0)], None, [], [(3, None, None)]],
+        ),
+        ("ARRAY<MAP<STRING, STRING>>", [[{"b": "rome", "a": "1"}, {"c": "2"}], None, [], [{"day": "now"}]]),
+        ("STRING", ['[{"b": "rome", "a": 1}]', None, "[]", "no table"]),
+    ],
+)
+def test_tables_through_every_door(spark: SparkSession, tmp_path: Path, type_: str, cells: list[Any]) -> None:
+    model = prepare(spark, str(tiny.save_tapas(tmp_path)), compute=Compute(dtype="float32"))
+    rows = [(i, "how many people", cell) for i, cell in enumerate(cells)]
+    df = spark.createDataFrame(rows, f"id INT, question STRING, cells {type_}").coalesce(1)
+    inputs = {"question": "question", "table": "cells"}
+    expected = score(df, model=model, input=inputs, output="s").orderBy("id").collect()
+    assert expected[0]["s"]["cells"]
+    assert [bool(row["s"] and row["s"]["error"]) for row in expected] == [False, False, True, type_ == "STRING"]
+    for door in (by_arrow, by_pandas):
+        found = door(spark, df, model, ["question", "cells"]).orderBy("id").collect()
+        assert [row["s"] for row in found if row["id"] != 1] == [row["s"] for row in expected if row["id"] != 1]
+
+
 @pytest.mark.parametrize("kind", ["arrow", "pandas"])
 def test_no_error_code_means_success_with_both_kinds(
     spark: SparkSession, df: DataFrame, classifier: PreparedModel, kind: str

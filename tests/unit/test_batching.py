@@ -1,4 +1,4 @@
-"""Windows, distinct rows, micro-batches and isolation: each against a hand-worked example or brute force."""
+"""Windows, micro-batches and isolation: each against a hand-worked example or brute force."""
 
 from __future__ import annotations
 
@@ -12,15 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.batching import (
-    Outputs,
-    combined_codes,
-    distinct,
-    is_out_of_memory,
-    isolate,
-    micro_batches,
-    windows,
-)
+from engine.batching import Outputs, is_out_of_memory, isolate, micro_batches, windows
 from engine.errors import RowError
 
 
@@ -72,45 +64,6 @@ def test_windows_keep_every_row(parts: list[list[str]], rows: int, nbytes: int) 
     cut = list(windows([batch(*part) for part in parts], rows=rows, nbytes=nbytes))
     assert flat(column(cut)) == flat(parts)
     assert all(1 <= len(one) <= rows for one in cut)
-
-
-# --- distinct rows
-
-
-def test_equal_rows_are_scored_once_and_null_rows_never() -> None:
-    found = distinct(batch("b", None, "a", "b", None, "a", "c"), ["text"], required=["text"])
-    texts = ["b", None, "a", "b", None, "a", "c"]
-    assert sorted(texts[i] for i in found.first) == ["a", "b", "c"]
-    assert [None if i < 0 else texts[found.first[i]] for i in found.inverse] == texts
-
-
-def test_rows_are_equal_only_with_all_columns() -> None:
-    window = pa.record_batch({"text": ["a", "a", "a", "a", None], "k": pa.array([1, 2, 1, None, 1], pa.int32())})
-    found = distinct(window, ["text", "k"], required=["text"])
-    assert found.first.size == 3  # (a, 1), (a, 2), (a, null)
-    assert found.inverse[0] == found.inverse[2]
-    assert len({int(i) for i in found.inverse[[0, 1, 3]]}) == 3
-    assert found.inverse[4] == -1
-
-
-def test_nested_columns_are_told_apart_too() -> None:
-    window = pa.record_batch({"labels": pa.array([["a", "b"], ["a"], ["a", "b"], None], pa.list_(pa.string()))})
-    codes = combined_codes(window, ["labels"])
-    assert codes[0] == codes[2]
-    assert len(set(codes.tolist())) == 3
-
-
-@pytest.mark.parametrize("dtype", [pa.null(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
-def test_all_null_columns_of_any_type_have_one_code(dtype: pa.DataType) -> None:
-    window = pa.record_batch({"text": ["a", "b"], "k": pa.nulls(2, dtype)})
-    assert combined_codes(window, ["k"]).tolist() == [0, 0]
-
-
-def test_dictionary_columns_are_compared_by_value() -> None:
-    codes = pa.array([0, 1, 2, None, 3], pa.int32())
-    texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b", "a", None]))
-    found = distinct(pa.record_batch({"text": texts}), ["text"], required=["text"])
-    assert found.inverse.tolist() == [0, 1, 0, -1, -1]
 
 
 # --- micro-batches
@@ -310,15 +263,3 @@ def test_no_rows_run_nothing() -> None:
 def test_memory_errors_are_told_from_others() -> None:
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
-
-
-def test_lists_with_bytes_that_are_no_text_are_told_apart_too() -> None:
-    """As a careless writer makes them: they have no value in Python."""
-    values = [b"\xff", b"a", b"\xff", b"\xfe"]
-    strings = pa.array(values, pa.binary()).view(pa.string())
-    lists = pa.ListArray.from_arrays(pa.array(range(5), pa.int32()), strings)
-    structs = pa.ListArray.from_arrays(lists.offsets, pa.StructArray.from_arrays([strings], names=["x"]))
-    for column in (lists, structs):
-        found = distinct(pa.record_batch({"column": column}), ["column"], required=["column"])
-        assert found.inverse[0] == found.inverse[2]
-        assert len(set(found.inverse.tolist())) == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.batching import Distinct
+from engine.distinct import Distinct
 from engine.errors import RowError
 from engine.results import assemble
 from engine.schema import schema_of

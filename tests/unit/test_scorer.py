@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.batching import Index
-from engine.errors import ParameterError
+from engine.errors import ParameterError, RowError
 from engine.options import Column, Compute, Request
 from engine.schema import schema_of
 from engine.scorer import Scored, Scorer
@@ -163,6 +163,14 @@ def test_a_column_that_is_all_null_is_the_default() -> None:
     assert rows(score(fake({"top_k": Column("k")}), ["aaa"], k=pa.nulls(1))) == [expected("aaa")]
 
 
+def test_a_column_may_bring_its_own_default() -> None:
+    column = pa.array([1, None, 3], pa.int32())
+    found = rows(score(fake({"top_k": Column("k", default=2)}), ["aaa", "bbb", "ccc"], k=column))
+    assert [row["label"] for row in found] == ["a", "bb", "ccc"]
+    with pytest.raises(ParameterError, match="expected top_k to be null or at least 1, got 0"):
+        fake({"top_k": Column("k", default=0)})
+
+
 def test_a_bad_parameter_costs_its_row() -> None:
     column = pa.array([1, 0, 2], pa.int32())
     found = rows(score(fake({"top_k": Column("k")}), ["aaa", "bbb", "ccc"], k=column))
@@ -183,6 +191,12 @@ def test_a_parameter_that_is_not_utf_8_costs_its_row() -> None:
     column = pa.array([b"none", b"caf\xe9", None], pa.binary()).view(pa.string())
     found = rows(score(fake({"function_to_apply": Column("f")}), ["aaa", "bbb", "ccc"], f=column))
     assert codes(found) == [None, "invalid_parameter", None]
+
+
+def test_a_parameter_that_python_lacks_costs_its_row() -> None:
+    column = pa.array([253_402_300_800, None]).cast(pa.timestamp("s"))  # in the year 10000
+    found = rows(score(fake({"top_k": Column("k")}), ["aaa", "bbb"], k=column))
+    assert codes(found) == ["invalid_parameter", None]
 
 
 def test_a_bad_fixed_parameter_is_refused_before_any_row() -> None:
@@ -217,6 +231,34 @@ def test_a_bad_row_costs_itself(marker: str, code: str, retryable: bool) -> None
     assert "x " not in found[1]["error"]["message"]
     assert "quotes the row" not in found[1]["error"]["message"]
     assert (scored.stats.failed, scored.stats.duplicates) == (2, 1)
+
+
+class Refusing(FakeTask):
+    """Two items a text, whose score is the number of the first; some texts it refuses without raising."""
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        encoded = super().encode(inputs, params)
+        refused = [row for row, text in enumerate(encoded.data) if "refused" in text]
+        owner, error = np.repeat(encoded.owner, 2), RowError("too_long", "expected a shorter text")
+        return Encoded(encoded.rows, encoded.lengths[owner], owner, encoded.data, dict.fromkeys(refused, error))
+
+    def forward(self, encoded: Encoded, items: Index) -> np.ndarray:
+        self.batches.append([encoded.data[row] for row in encoded.owner[items]])
+        return items.astype(np.float32)
+
+    def decode(self, encoded: Encoded, rows: Index, outputs: np.ndarray, params: Any) -> pa.StructArray:
+        return super().decode(encoded, rows, outputs.reshape(-1, 2)[:, 0], params)
+
+
+def test_rows_that_failed_in_encode_touch_no_model() -> None:
+    made = Scorer(Refusing(), Request(inputs={"text": "text"}), batch_tokens=1000)
+    [scored] = score(made, ["refused at once", "a", "refused too", "bb"])
+    assert made.task.batches == [["bb", "bb", "a", "a"]]
+    assert codes(rows([scored])) == ["too_long", None, "too_long", None]
+    assert [row["score"] for row in rows([scored])] == [None, 2, None, 6]
+    assert (scored.stats.tokens, scored.stats.batches, scored.stats.failed) == (6, 1, 2)
+    [none] = score(made, ["refused"])
+    assert (len(made.task.batches), none.stats.batches) == (1, 0)
 
 
 def test_every_row_may_be_bad() -> None:

@@ -29,6 +29,7 @@ def test_they_are_those_of_all_tokens(tmp_path: Path, architecture: str, picks: 
         before = model(**inputs).logits
         pick_before_projection(model)
         pick_before_projection(model)  # a second scorer of the same model
+        assert len(model.get_output_embeddings()._forward_pre_hooks) == 1
         projected: list[int] = []
         model.get_output_embeddings().register_forward_hook(lambda _, __, output: projected.append(output.dim()))
         found = logits_of(model, inputs, WANTED)

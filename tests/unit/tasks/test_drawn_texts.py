@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def test_a_seed_of_each_row_shares_its_batch(llama: Path) -> None:
     assert len(set(found)) == 3
     [word] = scoring.windows(made, prompt=["the cat"], own=["one"])
     assert word.result.to_pylist()[0]["error"]["code"] == "invalid_parameter"
+
+
+def test_a_row_without_a_seed_or_with_decimals_draws_as_if_given(llama: Path) -> None:
+    """Spark SQL reads 1.2 as a DECIMAL."""
+    task = scoring.scorer(llama, task="text-generation", inputs=("prompt",)).task
+    params = {"max_new_tokens": 12, "temperature": Column("heat"), "seed": Column("own", default=2)}
+    made = Scorer(task, Request(inputs={"prompt": "prompt"}, params=params), batch_tokens=10**6)
+    windows = scoring.windows(made, prompt=["the cat"] * 2, own=[1, None], heat=[Decimal("1.2")] * 2)
+    found = [row["choices"][0]["text"] for one in windows for row in one.result.to_pylist()]
+    assert found == [first(write(llama, ["the cat"], temperature=1.2, seed=seed))[0] for seed in (1, 2)]
+    assert len(set(found)) == 2
 
 
 def test_no_temperature_is_greedy_and_little_is_nearly(llama: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_column_is_left_to_its_rows_but_not_its_name() -> None:
     assert parse_params("text-classification", {"top_k": Column("k"), "max_length": 5}).top_k is None
     with pytest.raises(ParameterError, match="text-classification has no parameter 'pooling'"):
         parse_params("text-classification", {"pooling": Column("k")})
+
+
+def test_a_columns_default_is_checked_like_a_value() -> None:
+    assert parse_params("text-classification", {"top_k": Column("k", default=2)}).top_k == 2
+    with pytest.raises(ParameterError, match="expected top_k to be int or null, got 'all'"):
+        parse_params("text-classification", {"top_k": Column("k", default="all")})
+
+
+def test_a_decimal_is_a_float_and_no_int() -> None:
+    temperature = parse_params("text-generation", {"temperature": Decimal("0.7")}).temperature
+    assert (temperature, type(temperature)) == (0.7, float)
+    with pytest.raises(ParameterError, match="expected top_k to be int or null"):
+        parse_params("text-classification", {"top_k": Decimal(2)})
 
 
 def test_a_task_that_is_not_there_has_no_parameters() -> None:

@@ -184,6 +184,19 @@ def test_structs_and_maps_are_read_like_json(folder: Path) -> None:
         assert [row for one in made.score([batch]) for row in one.result.to_pylist()] == expected
 
 
+def test_values_that_python_lacks_cost_their_row(folder: Path) -> None:
+    names = pa.array([b"city", b"city", b"city"], pa.binary()).view(pa.string())
+    cells = pa.array([b"rome", b"caf\xe9", b"time"], pa.binary()).view(pa.string())
+    maps = pa.ListArray.from_arrays([0, 1, 2, 3], pa.MapArray.from_arrays([0, 1, 2, 3], names, cells))
+    times = pa.array([0, 253_402_300_800, 1]).cast(pa.timestamp("s"))  # the second is of the year 10000
+    structs = pa.ListArray.from_arrays([0, 1, 2, 3], pa.StructArray.from_arrays([times], ["when"]))
+    made = scorer(folder)
+    for column, code in ((maps, "invalid_text"), (structs, "encode_failed")):
+        batch = pa.RecordBatch.from_arrays([pa.array(["how many"] * 3), column], ["question", "table"])
+        found = [row for one in made.score([batch]) for row in one.result.to_pylist()]
+        assert [row["error"] and row["error"]["code"] for row in found] == [None, code, None]
+
+
 def test_a_model_that_transformers_cannot_run_is_refused(tmp_path: Path) -> None:
     """Its own forward raises without labels where select_one_column is false."""
     with pytest.raises(UnsupportedTaskError, match="select_one_column"):

@@ -135,9 +135,11 @@ def test_a_model_without_entailment_takes_the_last_label_and_says_so(
     assert_scored(row, plain(folder)(TEXTS[0], candidate_labels=LABELS))
 
 
-def by_row(folder: Path, labels: pa.Array, texts: Sequence[Any], **params: Any) -> list[Any]:
+def by_row(
+    folder: Path, labels: pa.Array, texts: Sequence[Any], default: Sequence[str] | None = None, **params: Any
+) -> list[Any]:
     """The structs of texts whose labels lie in a column of another name."""
-    made = scorer(folder, candidate_labels=Column("the labels"), **params)
+    made = scorer(folder, candidate_labels=Column("the labels", default=default), **params)
     rows = pa.table({"text": pa.array(texts, pa.string()), "the labels": labels})
     return [row for scored in made.score(rows.to_batches()) for row in scored.result.to_pylist()]
 
@@ -197,6 +199,26 @@ def test_a_bad_cell_costs_its_row_alone(folder: Path, type_: pa.DataType, bad: l
 @pytest.mark.parametrize("column", [pa.array([1, 2]), pa.nulls(2), pa.array([[1], [2]])])
 def test_a_column_of_another_type_has_no_labels(folder: Path, column: pa.Array) -> None:
     assert [row["error"]["code"] for row in by_row(folder, column, TEXTS[:2])] == ["invalid_parameter"] * 2
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([["day"], None, []], pa.list_(pa.string())),
+        pa.array([["day"], None, []], pa.large_list(pa.large_string())),
+        pa.array(["day", None, ""]),
+        pa.nulls(3),
+    ],
+)
+def test_a_null_takes_the_columns_default(folder: Path, column: pa.Array) -> None:
+    first, second, third = by_row(folder, column, TEXTS[:3], ["one, or two", "water"])
+    labels = ["one, or two", "water"]
+    assert_scored(second, plain(folder)(TEXTS[1], candidate_labels=labels))
+    if column.null_count == 3:
+        assert_scored(third, plain(folder)(TEXTS[2], candidate_labels=labels))
+    else:
+        assert_scored(first, plain(folder)(TEXTS[0], candidate_labels=["day"]))
+        assert third["error"]["code"] == "invalid_parameter"
 
 
 def test_labels_that_are_not_utf_8_cost_their_row_alone(folder: Path) -> None:

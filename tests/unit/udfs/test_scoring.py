@@ -11,7 +11,7 @@ import pytest
 from engine.errors import ParameterError
 from engine.models.ref import ModelRef
 from engine.options import Column
-from udfs.scoring import _logged_params
+from udfs.scoring import _logged_params, _over_logged
 
 
 def ref(**params: Any) -> ModelRef:
@@ -37,6 +37,22 @@ def test_what_the_task_takes_is_taken_and_the_rest_named_once(caplog: pytest.Log
 def test_the_jobs_value_comes_first(caplog: pytest.LogCaptureFixture) -> None:
     assert _logged_params(ref(top_k=2, max_length=9), {"top_k": Column("k")}) == {"max_length": 9}
     assert caplog.messages == []
+
+
+def test_a_logged_value_stays_for_the_rows_whose_column_is_null() -> None:
+    logged = ref(top_k=2, max_length=9, function_to_apply="none")
+    asked = {"top_k": Column("k"), "max_length": Column("m", default=8), "stride": Column("s")}
+    assert _over_logged(logged, asked) == {
+        "top_k": Column("k", default=2),
+        "max_length": Column("m", default=8),
+        "stride": Column("s"),
+        "function_to_apply": "none",
+    }
+    assert _over_logged(logged, {"top_k": None, "max_length": 7}) == {
+        "top_k": None,
+        "max_length": 7,
+        "function_to_apply": "none",
+    }
 
 
 def test_a_logged_value_that_the_task_refuses_says_where_it_is_from() -> None:

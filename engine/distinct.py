@@ -1,0 +1,92 @@
+"""Which rows of a window are equal, so that each is scored once. Runs on the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.batching import Index
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Which rows of a window are scored, and which of these answers every row.
+
+    Args:
+        first: int64 [distinct], the window's rows to score: the first of each group of equal rows.
+        inverse: int64 [rows], position in ``first``; -1 where a required input is null.
+    """
+
+    first: Index
+    inverse: Index
+
+
+def distinct(window: pa.RecordBatch, columns: Sequence[str], *, required: Sequence[str]) -> Distinct:
+    """Rows equal in all ``columns`` are scored once; a row with a null in a required column is not scored at all."""
+    codes = combined_codes(window, columns)
+    for name in required:
+        codes = np.where(np.asarray(_plain(window.column(name)).is_null()), -1, codes)
+    values, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    nulls = int(values.size > 0 and values[0] == -1)
+    return Distinct(first[nulls:].astype(np.int64), inverse.reshape(-1).astype(np.int64) - nulls)
+
+
+def combined_codes(window: pa.RecordBatch, columns: Sequence[str]) -> Index:
+    """int64 [rows]: equal where the rows are equal in all columns (null equals null)."""
+    codes = np.zeros(window.num_rows, np.int64)
+    for name in columns:
+        own = _codes(window.column(name))
+        _, codes = np.unique(codes * (int(own.max(initial=0)) + 1) + own, return_inverse=True)
+    return codes.reshape(-1).astype(np.int64)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    """A dictionary column's own codes may name a value twice, and null by a code or by none: its values decide."""
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _codes(column: pa.Array) -> Index:
+    plain = _plain(column)
+    try:
+        encoded = pc.dictionary_encode(plain, null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # nested types
+        seen: dict[str | int, int] = {}
+        return np.array([seen.setdefault(key, len(seen)) for key in _keys(plain)], np.int64)
+    indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return indices
+
+
+def _keys(column: pa.Array) -> list[str | int]:
+    """Of nested values, what is equal where they are; one without a Python value is equal to none."""
+    try:
+        column = column.cast(_as_bytes(column.type))  # strings that are not UTF-8 have no Python value
+        return [repr(value) for value in column.to_pylist()]
+    except Exception:  # whatever a value raises: ``encode`` meets it again, as the error of its row
+        return [_key(value, row) for row, value in enumerate(column)]
+
+
+def _key(value: pa.Scalar, row: int) -> str | int:
+    try:
+        return repr(value.as_py())
+    except Exception:  # as above
+        return row
+
+
+def _as_bytes(dtype: pa.DataType) -> pa.DataType:
+    """The type with binary for every string in its lists, maps and structs."""
+    types = pa.types
+    if types.is_struct(dtype):
+        return pa.struct([field.with_type(_as_bytes(field.type)) for field in dtype.fields])
+    if types.is_map(dtype):
+        key, item = (field.with_type(_as_bytes(field.type)) for field in (dtype.key_field, dtype.item_field))
+        return pa.map_(key, item, dtype.keys_sorted)
+    if types.is_list(dtype) or types.is_large_list(dtype):
+        make = pa.list_ if types.is_list(dtype) else pa.large_list
+        return make(dtype.value_field.with_type(_as_bytes(dtype.value_type)))
+    if types.is_large_string(dtype):
+        return pa.large_binary()
+    return pa.binary() if types.is_string(dtype) else dtype

@@ -1,0 +1,82 @@
+"""Equal rows, of any type: each against a hand-worked example."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from engine.distinct import combined_codes, distinct
+
+
+def test_equal_rows_are_scored_once_and_null_rows_never() -> None:
+    texts = ["b", None, "a", "b", None, "a", "c"]
+    found = distinct(pa.record_batch({"text": texts}), ["text"], required=["text"])
+    assert sorted(texts[i] for i in found.first) == ["a", "b", "c"]
+    assert [None if i < 0 else texts[found.first[i]] for i in found.inverse] == texts
+
+
+def test_rows_are_equal_only_with_all_columns() -> None:
+    window = pa.record_batch({"text": ["a", "a", "a", "a", None], "k": pa.array([1, 2, 1, None, 1], pa.int32())})
+    found = distinct(window, ["text", "k"], required=["text"])
+    assert found.first.size == 3  # (a, 1), (a, 2), (a, null)
+    assert found.inverse[0] == found.inverse[2]
+    assert len({int(i) for i in found.inverse[[0, 1, 3]]}) == 3
+    assert found.inverse[4] == -1
+
+
+def test_nested_columns_are_told_apart_too() -> None:
+    window = pa.record_batch({"labels": pa.array([["a", "b"], ["a"], ["a", "b"], None], pa.list_(pa.string()))})
+    codes = combined_codes(window, ["labels"])
+    assert codes[0] == codes[2]
+    assert len(set(codes.tolist())) == 3
+
+
+def test_lists_with_bytes_that_are_no_text_are_told_apart_too() -> None:
+    """As a careless writer makes them: they have no value in Python."""
+    values = [b"\xff", b"a", b"\xff", b"\xfe"]
+    strings = pa.array(values, pa.binary()).view(pa.string())
+    lists = pa.ListArray.from_arrays(pa.array(range(5), pa.int32()), strings)
+    structs = pa.ListArray.from_arrays(lists.offsets, pa.StructArray.from_arrays([strings], names=["x"]))
+    for column in (lists, structs):
+        found = distinct(pa.record_batch({"column": column}), ["column"], required=["column"])
+        assert found.inverse[0] == found.inverse[2]
+        assert len(set(found.inverse.tolist())) == 3
+
+
+NOT_UTF_8 = pa.array([b"caf\xe9", b"caf\xe9", b"cafe"], pa.binary()).view(pa.string())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.ListArray.from_arrays([0, 1, 2, 3], pa.MapArray.from_arrays([0, 1, 2, 3], NOT_UTF_8, NOT_UTF_8)),
+        pa.ListArray.from_arrays(
+            [0, 1, 2, 3], NOT_UTF_8.cast(pa.binary()).cast(pa.large_binary()).view(pa.large_string())
+        ),
+        pa.LargeListArray.from_arrays([0, 1, 2, 3], NOT_UTF_8),
+    ],
+    ids=["maps", "large strings", "large lists"],
+)
+def test_nested_strings_that_are_not_utf_8_are_compared_by_their_bytes(column: pa.Array) -> None:
+    assert combined_codes(pa.record_batch({"k": column}), ["k"]).tolist() == [0, 0, 1]
+
+
+def test_a_nested_value_that_python_lacks_is_equal_to_none() -> None:
+    year_10000 = 253_402_300_800
+    seconds = [[{"when": when}] for when in (0, year_10000, 0, year_10000, 1)]
+    type_ = pa.list_(pa.struct([("when", pa.timestamp("s"))]))
+    column = pa.array(seconds, pa.list_(pa.struct([("when", pa.int64())]))).cast(type_)
+    assert combined_codes(pa.record_batch({"k": column}), ["k"]).tolist() == [0, 1, 0, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [pa.null(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_all_null_columns_of_any_type_have_one_code(dtype: pa.DataType) -> None:
+    window = pa.record_batch({"text": ["a", "b"], "k": pa.nulls(2, dtype)})
+    assert combined_codes(window, ["k"]).tolist() == [0, 0]
+
+
+def test_dictionary_columns_are_compared_by_value() -> None:
+    codes = pa.array([0, 1, 2, None, 3], pa.int32())
+    texts = pa.DictionaryArray.from_arrays(codes, pa.array(["a", "b", "a", None]))
+    found = distinct(pa.record_batch({"text": texts}), ["text"], required=["text"])
+    assert found.inverse.tolist() == [0, 1, 0, -1, -1]

@@ -1,0 +1,53 @@
+"""Columns of pandas, as Spark gives them, in the types that the engine reads."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from engine.schema import schema_of
+from engine.tasks.table_cells import read_table
+from udfs.sql import arrow_column
+
+TABLE = schema_of("table-question-answering").role("table")
+
+
+def column(*values: Any) -> pa.Array:
+    return arrow_column(pd.Series(values, dtype=object), TABLE)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"people": 2.5, "city": "rome"}, {"people": None, "city": "café"}],
+        [{"when": datetime.datetime(2001, 5, 1, 12), "cost": Decimal("1.50"), "open": True, "n": 1}],
+        [{"list": ["a", "b"], "struct": {"b": 1, "a": None}}],
+    ],
+)
+def test_lists_of_structs_are_the_same_table_as_json(rows: list[dict[str, Any]]) -> None:
+    [text] = column(np.array(rows, object)).to_pylist()
+    assert read_table(text) == read_table(rows)
+
+
+def test_arrays_in_a_struct_are_lists() -> None:
+    [text] = column(np.array([{"list": np.array([1, 2])}], object)).to_pylist()
+    assert read_table(text) == read_table([{"list": [1, 2]}])
+
+
+def test_the_keys_of_a_map_are_its_own() -> None:
+    tables = ([{"city": "rome"}], [{"people": "many"}])
+    assert [read_table(text) for text in column(*(np.array(rows, object) for rows in tables)).to_pylist()] == [
+        read_table(rows) for rows in tables
+    ]
+
+
+def test_every_batch_has_one_type() -> None:
+    batches = [column('[{"a": 1}]', None), column(None, None), column(np.array([]), np.array([{"a": 1}], object))]
+    assert [one.type for one in batches] == [pa.string()] * 3
+    assert [one.to_pylist() for one in batches] == [['[{"a": 1}]', None], [None, None], ["[]", '[{"a": 1}]']]
