@@ -95,7 +95,7 @@ class Outputs:
     _list: list[Any] | None = None
 
     def put(self, items: Index, values: Sequence[Any] | npt.NDArray[Any]) -> None:
-        """Stores the values of these items. Values that hold NaN or Inf become failures of their items."""
+        """Stores the values of these items. RowErrors and values that hold NaN or Inf are failures of their items."""
         for at in np.flatnonzero(_non_finite(values)):
             self.failures[int(items[at])] = RowError("non_finite", "expected finite model output, got NaN or Inf")
         if isinstance(values, np.ndarray):
@@ -107,6 +107,8 @@ class Outputs:
                 self._list = [None] * self.size
             for item, value in zip(items.tolist(), values, strict=True):
                 self._list[item] = value
+                if isinstance(value, RowError):
+                    self.failures[item] = value
 
     def take(self, items: Index) -> Any:
         """The values of these items, in their order."""
@@ -141,7 +143,7 @@ def isolate(run: Callable[[Index], T], rows: Index, *, code: str) -> tuple[list[
             if _is_fatal(error):
                 raise
             if part.size == 1:
-                failures[int(part[0])] = _row_error(error, code)
+                failures[int(part[0])] = row_error(error, code)
                 continue
             out_of_memory = is_out_of_memory(error)
             log.warning("%s of %d rows raised %s: halved and tried again", code, part.size, type(error).__name__)
@@ -164,7 +166,8 @@ def _is_fatal(error: Exception) -> bool:
     return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
 
 
-def _row_error(error: Exception, code: str) -> RowError:
+def row_error(error: Exception, code: str) -> RowError:
+    """What a row says when it alone raised: its own RowError, ``out_of_memory``, or ``code``."""
     if isinstance(error, RowError):
         return error
     if is_out_of_memory(error):

@@ -62,7 +62,12 @@ ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
     "invalid_text": False,  # the bytes are not UTF-8, or a text of a list is null where all are needed
     "invalid_parameter": False,  # a parameter column holds a value the task does not take
     "invalid_table": False,  # the value is no table: not JSON, of another shape, or without a cell
-    "too_long": False,  # the text is longer than the model takes, and can't or shall not be cut
+    "too_long": False,  # the text or the recording is longer than the model or the limits take, and is not cut
+    "too_large": False,  # the recording has more bytes, encoded or decoded, than the limits take
+    "invalid_audio": False,  # the bytes are no recording that can be decoded, or its samples are no numbers
+    "not_found": False,  # there is no file at the path
+    "outside_roots": False,  # the path does not lie below the roots that may be read
+    "unreadable": True,  # the file is there and could not be read
     "no_mask": False,  # the text holds no mask to fill
     "encode_failed": False,  # the tokenizer (or other preparation) raised on this row alone
     "forward_failed": False,  # the model raised on this row alone

@@ -94,6 +94,22 @@ _USAGE: Final = pa.struct(_fields(prompt_tokens=pa.int32(), completion_tokens=pa
 _EMBEDDING: Final = pa.struct(_fields(index=pa.int32(), embedding=_VECTOR))
 _EMBEDDING_USAGE: Final = pa.struct(_fields(prompt_tokens=pa.int32(), total_tokens=pa.int32()))
 
+#: A recording: its file's bytes, a path, URI or base64 text, or samples (whose rate stands in ``sampling_rate``).
+_AUDIO: Final = Input("audio", pa.binary(), also=(pa.string(), _list(pa.float32()), _list(pa.float64())))
+_RATE: Final = Input("sampling_rate", pa.int32(), required=False)
+_HEARD: Final = {"duration_s": pa.float64(), "truncated": pa.bool_()}
+#: Times are seconds from the start of the recording.
+_SEGMENT: Final = pa.struct(
+    _fields(
+        start=pa.float64(),
+        end=pa.float64(),
+        text=pa.string(),
+        avg_logprob=pa.float32(),
+        no_speech_prob=pa.float32(),
+    )
+)
+_WORD: Final = pa.struct(_fields(start=pa.float64(), end=pa.float64(), word=pa.string(), score=pa.float32()))
+
 #: text-generation and llm/v1/completions: logprob is the sum over the completion's tokens, natural logarithm.
 _COMPLETIONS: Final = TaskSchema(
     inputs=(_PROMPT,), fields=_fields(choices=_list(_CHOICE), usage=_USAGE, truncated=pa.bool_())
@@ -143,6 +159,26 @@ SCHEMAS: Final[Mapping[str, TaskSchema]] = {
     "feature-extraction": TaskSchema(inputs=(_TEXT,), fields=_fields(features=_list(_VECTOR), **_SEEN)),
     "reranking": TaskSchema(
         inputs=(Input("query", pa.string()), Input("passage", pa.string())), fields=_fields(score=pa.float32(), **_SEEN)
+    ),
+    "automatic-speech-recognition": TaskSchema(
+        inputs=(_AUDIO, _RATE),
+        fields=_fields(
+            text=pa.string(),
+            language=pa.string(),
+            duration_s=pa.float64(),
+            segments=_list(_SEGMENT),
+            words=_list(_WORD),
+            tokens=pa.int32(),
+            no_speech_prob=pa.float32(),
+        ),
+    ),
+    "audio-classification": TaskSchema(inputs=(_AUDIO, _RATE), fields=_fields(**_SCORES, **_HEARD)),
+    "zero-shot-audio-classification": TaskSchema(inputs=(_AUDIO, _RATE), fields=_fields(**_SCORES, **_HEARD)),
+    "text-to-audio": TaskSchema(
+        inputs=(_TEXT,),
+        fields=_fields(
+            audio=pa.binary(), sampling_rate=pa.int32(), duration_s=pa.float64(), tokens=pa.int32(), truncated=pa.bool_()
+        ),
     ),
 }
 
@@ -198,6 +234,7 @@ STATS: Final = pa.struct(
         ("tokens", pa.int64()),  # tokens that went through the model
         ("padded_tokens", pa.int64()),  # the same with padding: the padding share is 1 - tokens / padded_tokens
         ("batches", pa.int64()),  # micro-batches
+        ("audio_s", pa.float64()),  # seconds of audio that were heard
         ("load_s", pa.float64()),  # seconds until the model was ready, in the worker's first window
         ("encode_s", pa.float64()),
         ("forward_s", pa.float64()),

@@ -123,6 +123,8 @@ class Scorer:
             stats.batches += 1
             stats.tokens += int(lengths[part].sum())
             stats.padded_tokens += int(lengths[part].max(initial=0)) * part.size
+            if group.encoded.seconds is not None:
+                stats.audio_s += float(group.encoded.seconds[part].sum())
 
     def _decode(self, work: Work) -> Scored:
         stats = work.stats

@@ -24,6 +24,7 @@ class Stats:
     tokens: int = 0
     padded_tokens: int = 0
     batches: int = 0
+    audio_s: float = 0.0
     load_s: float = 0.0
     encode_s: float = 0.0
     forward_s: float = 0.0

@@ -5,15 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.errors import UnsupportedTaskError
 from engine.models import pipelines
 from engine.tasks import is_foreign, task_class
 
 
 def auto_class(task: str, folder: Path) -> Any:
-    """The auto class that loads the model in ``folder`` for ``task``. Raises ModelError where a pipeline has none."""
+    """The auto class that loads the model in ``folder`` for ``task``. Raises ModelError where there is none."""
     import transformers
 
-    if not is_foreign(task):
-        return getattr(transformers, task_class(task).auto_class)
+    named = () if is_foreign(task) else task_class(task).auto_class
+    if isinstance(named, str):
+        return getattr(transformers, named)
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return pipelines.auto_class(task, config)
+    if is_foreign(task):
+        return pipelines.auto_class(task, config)
+    for auto in (getattr(transformers, name) for name in named):
+        if type(config) in auto._model_mapping:
+            return auto
+    raise UnsupportedTaskError(
+        f"expected a model that {task} runs ({', '.join(named)}), got a {config.model_type}: "
+        "give the task it was trained for"
+    )

@@ -84,8 +84,7 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
     model.config.save_pretrained(into)
     if model.can_generate():
         model.generation_config.save_pretrained(into)
-    shutil.copytree(ref.tokenizer_dir, into / "tokenizer", ignore=_ignore, dirs_exist_ok=True)
-    shutil.copy(ref.model_dir / "config.json", into / "tokenizer" / "config.json")
+    _copy_preparation(ref, into)
     shipped = pooling.read(ref.model_dir)
     manifest = Manifest(
         task=ref.task,
@@ -97,7 +96,7 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
         max_length=shipped.max_length,
         pooling=shipped.pooling,
         normalize=shipped.normalize,
-        special_tokens=_special_tokens(ref, into / "tokenizer"),
+        special_tokens=_special_tokens(ref, into),
         made_with=_versions(),
         files=file_digests(into),
         labels=int(getattr(model.config, "num_labels", 0) or 0),
@@ -145,16 +144,36 @@ def _load(ref: ModelRef, dtype: str) -> tuple[Any, set[str]]:
     return model.eval(), changed
 
 
-def _special_tokens(ref: ModelRef, tokenizer: Path) -> int:
-    """Loads the tokenizer as the workers will, so that a broken one is known on the driver."""
-    from engine.models.load import load_tokenizer
+def _copy_preparation(ref: ModelRef, into: Path) -> None:
+    """The files of what prepares the inputs: ``tokenizer`` and ``features``, where the task needs them."""
+    sources = {"tokenizer": ref.tokenizer_dir, "features": ref.features_dir}
+    for name in _needs(ref.task):
+        shutil.copytree(sources[name] or ref.model_dir, into / name, ignore=_ignore, dirs_exist_ok=True)
+        shutil.copy(ref.model_dir / "config.json", into / name / "config.json")
 
+
+def _needs(task: str) -> tuple[str, ...]:
+    needs: tuple[str, ...] = task_class(task).needs
+    return needs
+
+
+def _special_tokens(ref: ModelRef, into: Path) -> int:
+    """Loads what prepares the inputs as the workers will, so that a broken one is known on the driver."""
+    from engine.models.load import load_features, load_tokenizer
+
+    what, special = "", 0
     try:
-        loaded = load_tokenizer(tokenizer)
-        pair = loaded.__class__.__name__ == "TapasTokenizer"  # takes nothing but pairs, and raises
-        return int(loaded.num_special_tokens_to_add(pair=pair))
+        if "features" in _needs(ref.task):
+            what = "feature extractor"
+            load_features(into / "features")
+        if "tokenizer" in _needs(ref.task):
+            what = "tokenizer"
+            loaded = load_tokenizer(into / "tokenizer")
+            pair = loaded.__class__.__name__ == "TapasTokenizer"  # takes nothing but pairs, and raises
+            special = int(loaded.num_special_tokens_to_add(pair=pair))
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"expected a tokenizer that transformers loads at {ref.uri}, got: {error}") from error
+        raise ModelError(f"expected a {what} that transformers loads at {ref.uri}, got: {error}") from error
+    return special
 
 
 def _tensors(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
@@ -186,8 +205,11 @@ def _source_key(ref: ModelRef, dtype: str) -> str:
     import hashlib
     import json
 
-    folders = {ref.model_dir: "model", ref.tokenizer_dir: "tokenizer", ref.adapter_dir: "adapter"}
-    files = {name: file_digests(folder) for folder, name in folders.items() if folder is not None}
+    named = {"model": ref.model_dir, "tokenizer": ref.tokenizer_dir, "adapter": ref.adapter_dir}
+    if "features" in _needs(ref.task):
+        named["features"] = ref.features_dir
+    folders = {folder: name for name, folder in named.items() if folder is not None}
+    files = {name: file_digests(folder) for folder, name in folders.items()}
     return hashlib.sha256(json.dumps([files, ref.task, dtype, _versions()], sort_keys=True).encode()).hexdigest()
 
 

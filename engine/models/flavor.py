@@ -35,7 +35,7 @@ class Logged:
 
     Args:
         task: as it was logged; None where it was not.
-        model_dir, tokenizer_dir, adapter_dir: folders on the driver; the last for a PEFT adapter.
+        model_dir, tokenizer_dir, features_dir, adapter_dir: folders on the driver; the last for a PEFT adapter.
         dtype: float32, bfloat16 or float16 where the flavor names one.
         params: inference parameters as they were logged, in MLflow's order of precedence.
         notes: what to know about it, in sentences.
@@ -45,6 +45,7 @@ class Logged:
     model_dir: Path
     tokenizer_dir: Path
     adapter_dir: Path | None = None
+    features_dir: Path | None = None
     dtype: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -75,7 +76,8 @@ def read(uri: str, root: Path) -> Logged:
     return Logged(
         task=_task(flavor, described),
         model_dir=weights,
-        tokenizer_dir=_tokenizer(root, flavor, weights),
+        tokenizer_dir=_component(root, flavor, weights, "tokenizer"),
+        features_dir=_component(root, flavor, weights, "feature_extractor"),
         adapter_dir=adapter,
         dtype=str(flavor["torch_dtype"]).removeprefix("torch.") if flavor.get("torch_dtype") else None,
         params=_params(root, described),
@@ -122,11 +124,13 @@ def _weights(uri: str, root: Path, flavor: Mapping[str, Any]) -> tuple[Path, tup
     return found, (f"the weights lie outside of the registry, {place}",)
 
 
-def _tokenizer(root: Path, flavor: Mapping[str, Any], weights: Path) -> Path:
-    own, name = root / "components" / "tokenizer", flavor.get("tokenizer_name")
-    if own.is_dir():
-        return own
-    return hub.find(name, flavor.get("tokenizer_revision"), weights=False) if name else weights
+def _component(root: Path, flavor: Mapping[str, Any], weights: Path, component: str) -> Path:
+    """The folder of a tokenizer or feature extractor: its own, that of the processor which holds it, or the model's."""
+    for own in (root / "components" / component, root / "components" / "processor"):
+        if own.is_dir():
+            return own
+    name = flavor.get(f"{component}_name")
+    return hub.find(name, flavor.get(f"{component}_revision"), weights=False) if name else weights
 
 
 def _params(root: Path, described: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,11 @@ _TASK_OF: Final = {
     "ForQuestionAnswering": "question-answering",
     "ForCausalLM": "text-generation",
     "LMHeadModel": "text-generation",
+    "WhisperForConditionalGeneration": "automatic-speech-recognition",
+    "ForCTC": "automatic-speech-recognition",
+    "ClapModel": "zero-shot-audio-classification",
+    "VitsModel": "text-to-audio",
+    "SpeechT5ForTextToSpeech": "text-to-audio",
 }
 
 

@@ -15,12 +15,21 @@ from engine.models.tensors import map_tensors
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A model ready to be called: transformers model and tokenizer, on ``device``, gradients off."""
+    """A model ready to be called: on ``device``, gradients off.
+
+    Args:
+        model: of transformers.
+        tokenizer: of transformers; None for a task that needs none.
+        manifest: what its bundle says.
+        device: cpu or cuda:N.
+        features: transformers' feature extractor, of a model of audio.
+    """
 
     model: Any
     tokenizer: Any
     manifest: Manifest
     device: str
+    features: Any = None
 
     def __call__(self, **inputs: Any) -> Any:
         """The model's output for tensors on ``device``, in inference mode."""
@@ -50,9 +59,11 @@ def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) ->
     model = _skeleton(path, manifest)
     files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
     _assign(model, manifest, {key: one for name in files for key, one in map_tensors(path / name).items()})
-    tokenizer = load_tokenizer(path / "tokenizer")
-    _pad_token(model, tokenizer)
-    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device)
+    tokenizer = load_tokenizer(path / "tokenizer") if (path / "tokenizer").exists() else None
+    if tokenizer is not None:
+        _pad_token(model, tokenizer)
+    features = load_features(path / "features") if (path / "features").exists() else None
+    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device, features)
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -60,6 +71,13 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def load_features(folder: Path) -> Any:
+    """A feature extractor from its files, no hub asked. Raises what transformers raises where it can't read them."""
+    from transformers import AutoFeatureExtractor
+
+    return AutoFeatureExtractor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def _skeleton(path: Path, manifest: Manifest) -> Any:

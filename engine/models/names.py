@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from engine.errors import UnsupportedTaskError
 
-_SAME: Final = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
+_SAME: Final = {
+    "sentiment-analysis": "text-classification",
+    "ner": "token-classification",
+    "text-to-speech": "text-to-audio",
+}
 _TRANSLATION: Final = re.compile(r"translation_(?P<source_language>\w+?)_to_(?P<target_language>\w+)")
 
 _IMAGES: Final = "images and video are not scored; run it through mlflow.pyfunc.spark_udf"
-_AUDIO: Final = "audio comes in a later release; until then run it through mlflow.pyfunc.spark_udf"
 _CHAT: Final = "chats come in a later release; give task text-generation (text2text-generation for an encoder-decoder) "
 _REFUSED: Final = {
     **dict.fromkeys(
@@ -36,14 +39,6 @@ _REFUSED: Final = {
             "zero-shot-object-detection",
         ),
         _IMAGES,
-    ),
-    **dict.fromkeys(
-        (
-            "audio-classification",
-            "automatic-speech-recognition",
-            "zero-shot-audio-classification",
-        ),
-        _AUDIO,
     ),
     **dict.fromkeys(("conversational", "llm/v1/chat"), _CHAT + "and a prompt a row"),
 }
@@ -76,10 +71,10 @@ _STOP: Final = ("stop", "stop_sequence", "stop_strings")
 def task_of(name: str) -> str:
     """Our name of a task: ``ner`` → token-classification, ``translation_en_to_de`` → translation; others as they are.
 
-    Raises UnsupportedTaskError, with what to do instead, for tasks on images, video, audio and chats.
+    Raises UnsupportedTaskError, with what to do instead, for tasks on images, video and chats.
     """
     if name in _REFUSED:
-        raise UnsupportedTaskError(f"expected a task on texts, got {name}: {_REFUSED[name]}")
+        raise UnsupportedTaskError(f"expected a task on texts or audio, got {name}: {_REFUSED[name]}")
     return "translation" if _TRANSLATION.fullmatch(name) else _SAME.get(name, name)
 
 

@@ -18,6 +18,7 @@ class ModelRef:
         version: of the registered model, None for runs and folders.
         model_dir: configuration and weights, as ``save_pretrained`` writes them.
         tokenizer_dir: the tokenizer's files.
+        features_dir: the feature extractor's files, of a model of audio.
         task: the task to score.
         dtype: as logged (float32, bfloat16, float16), where the model says it.
         params: the logged model's own inference parameters, under the task's names for them.
@@ -34,4 +35,5 @@ class ModelRef:
     dtype: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     adapter_dir: Path | None = None
+    features_dir: Path | None = None
     notes: tuple[str, ...] = ()

@@ -103,7 +103,14 @@ def _from_folder(uri: str, pinned: str, root: Path, task: str | None) -> ModelRe
         raise UnsupportedTaskError(f"{uri} does not say its task: give one, `embercast tasks` lists them")
     dtype = folder.read_json(root / "config.json")
     return ModelRef(
-        uri=uri, pinned=pinned, version=None, model_dir=root, tokenizer_dir=root, task=task, dtype=_dtype(dtype)
+        uri=uri,
+        pinned=pinned,
+        version=None,
+        model_dir=root,
+        tokenizer_dir=root,
+        task=task,
+        dtype=_dtype(dtype),
+        features_dir=root,
     )
 
 
@@ -123,6 +130,7 @@ def _from_mlflow(uri: str, pinned: str, version: str | None, root: Path, asked: 
         dtype=logged.dtype or _dtype(folder.read_json(logged.model_dir / "config.json")),
         params=params,
         adapter_dir=logged.adapter_dir,
+        features_dir=logged.features_dir,
         notes=logged.notes,
     )
 

@@ -26,6 +26,10 @@ TASKS: Final[Mapping[str, str]] = {
     "llm/v1/embeddings": "engine.tasks.list_embeddings:LlmEmbeddings",
     "feature-extraction": "engine.tasks.feature_extraction:FeatureExtraction",
     "reranking": "engine.tasks.reranking:Reranking",
+    "automatic-speech-recognition": "engine.tasks.speech_recognition:SpeechRecognition",
+    "audio-classification": "engine.tasks.audio_classification:AudioClassification",
+    "zero-shot-audio-classification": "engine.tasks.zero_shot_audio_classification:ZeroShotAudioClassification",
+    "text-to-audio": "engine.tasks.text_to_audio:TextToAudio",
 }
 
 

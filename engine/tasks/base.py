@@ -30,6 +30,7 @@ class Encoded:
         data: what the task's own ``forward`` and ``decode`` read.
         failures: rows that can't be scored, with the reason.
         cost: int64 [items], tokens of a micro-batch's budget that each item takes, where they are not its length.
+        seconds: float64 [items], of audio that ``forward`` heard of each item, which fills it; None without audio.
     """
 
     rows: int
@@ -38,6 +39,7 @@ class Encoded:
     data: Any
     failures: Failures = field(default_factory=dict)
     cost: Index | None = None
+    seconds: npt.NDArray[np.float64] | None = None
 
     @property
     def costs(self) -> npt.NDArray[np.integer[Any]]:
@@ -60,8 +62,10 @@ class Task(ABC):
     name: ClassVar[str]
     #: Frozen dataclass of the task's parameters with their defaults.
     Params: ClassVar[type]
-    #: Name of the transformers auto class that loads the model.
-    auto_class: ClassVar[str]
+    #: Name of the transformers auto class that loads the model, or of several: the first that knows its configuration.
+    auto_class: ClassVar[str | tuple[str, ...]]
+    #: What prepares its inputs, of: tokenizer, features (transformers' feature extractor of a model of audio).
+    needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
     #: Ending of a checkpoint's architecture that has this task, or several; empty where any will do.
     architecture: ClassVar[str | tuple[str, ...]] = ""
     #: Modules whose output the task does not read: a checkpoint may lack their weights.
@@ -71,6 +75,8 @@ class Task(ABC):
     #: Parameters that ``encode`` reads row by row where a column gives them: their column comes with the inputs, under
     #: the parameter's name. Rows that differ in other parameters are encoded and computed apart.
     by_row: ClassVar[tuple[str, ...]] = ()
+    #: Parameters that no column may give: they say what a job may do, which is not a row's to decide.
+    fixed: ClassVar[tuple[str, ...]] = ()
     #: Rows of a window at most, whatever the job allows, where answers are far larger than inputs; None for no limit.
     window_rows: ClassVar[int | None] = None
     #: The same in bytes of its inputs.

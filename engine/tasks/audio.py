@@ -1,0 +1,127 @@
+"""What tasks on recordings share: cells to recordings, recordings to pieces that threads make beside the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from engine.audio.feed import Piece, feed
+from engine.audio.limits import Limits
+from engine.audio.recording import Recording, recordings
+from engine.audio.stream import Stream
+from engine.batching import Failures, Index
+from engine.errors import ParameterError, RowError
+from engine.models.load import LoadedModel
+from engine.models.manifest import Manifest
+from engine.tasks.base import Encoded, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioParams:
+    """Parameters of every task on recordings.
+
+    Args:
+        strings: what a column of strings holds: path (or URI) or base64.
+        roots: folders and URIs below which paths may be read; none where empty.
+        channel: the channel to hear, from 0; null mixes all.
+        max_duration_s: seconds of a recording at most; a longer one is an error of its row.
+        max_bytes: encoded bytes of a recording in a column at most.
+        max_decoded_bytes: bytes of a recording's samples at most, in all channels and as float32.
+        batch_windows: windows of audio that the device computes at once; null chooses by the device.
+    """
+
+    strings: Literal["path", "base64"] = "path"
+    roots: tuple[str, ...] = ()
+    channel: int | None = None
+    max_duration_s: float = 14_400.0
+    max_bytes: int = 64 << 20
+    max_decoded_bytes: int = 16 << 30
+    batch_windows: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("channel", 0), ("max_bytes", 1), ("max_decoded_bytes", 1), ("batch_windows", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ParameterError(f"expected {name} of at least {least}, got {value}")
+        if not self.max_duration_s > 0:
+            raise ParameterError(f"expected max_duration_s above 0, got {self.max_duration_s}")
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of one recording."""
+        return Limits(self.max_duration_s, self.max_bytes, self.max_decoded_bytes)
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """What ``forward`` and ``decode`` of a task on recordings read: one a row, and the parameters of all of them."""
+
+    rows: list[Recording | RowError]
+    params: Any
+
+
+class AudioTask(Task):
+    """A task whose row is a recording. ``Params`` is an ``AudioParams``.
+
+    An item is a whole recording, which ``forward`` reads piece by piece: all recordings of a window come at once, so
+    that pieces of many share a batch, and no more of them is decoded than the device is about to need.
+    """
+
+    needs = ("features",)
+    fixed = ("roots", "max_duration_s", "max_bytes", "max_decoded_bytes")
+    manifest: Manifest
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.features = loaded.features
+        self.manifest = loaded.manifest
+        self.device = loaded.device
+
+    @property
+    def rate(self) -> int:
+        """Samples a second that the model hears."""
+        return int(self.features.sampling_rate)
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        rows = recordings(inputs["audio"], inputs.get("sampling_rate"), params)
+        failures: Failures = {i: one for i, one in enumerate(rows) if isinstance(one, RowError)}
+        return Encoded(
+            rows=len(rows),
+            lengths=np.zeros(len(rows), np.int32),
+            owner=np.arange(len(rows)),
+            data=Recordings(rows, params),
+            failures=failures,
+            seconds=np.zeros(len(rows)),
+        )
+
+    def batch_windows(self, params: AudioParams) -> int:
+        """Windows of audio in a batch: as asked, else what a CPU's cache and a GPU's memory like."""
+        return params.batch_windows or (8 if self.device == "cpu" else 64)
+
+    @contextmanager
+    def pieces(
+        self, encoded: Encoded, items: Index, cut: Callable[[Stream], Iterable[Any]], *, ahead: int
+    ) -> Iterator[Iterator[Piece]]:
+        """The pieces that ``cut`` makes of these items' streams, in reader threads; ``ahead`` of them wait at most.
+
+        When a recording has ended, its seconds stand in ``encoded.seconds``.
+        """
+        data: Recordings = encoded.data
+
+        def read(item: int) -> Iterator[Any]:
+            recording = data.rows[item]
+            assert isinstance(recording, Recording)
+            with recording.open(self.rate, data.params.channel, data.params.limits) as stream:
+                yield from cut(stream)
+                assert encoded.seconds is not None
+                encoded.seconds[item] = stream.seconds
+
+        with feed(items.tolist(), read, threads=min(2, max(1, items.size)), ahead=ahead) as fed:
+            yield fed

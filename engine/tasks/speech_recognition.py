@@ -1,0 +1,90 @@
+"""automatic-speech-recognition: what is said in a recording, with its times. The family is the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from engine.batching import Index
+from engine.errors import ParameterError, RowError
+from engine.models.load import LoadedModel
+from engine.speech.recognizer import Recognizer
+from engine.speech.transcript import Transcript, structs
+from engine.tasks.audio import AudioParams, AudioTask
+from engine.tasks.base import Encoded
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechRecognitionParams(AudioParams):
+    """Parameters of automatic-speech-recognition.
+
+    Args:
+        timestamps: what is timed: segments, words (and segments), or none. CTC models know words only.
+        long_form: how Whisper reads a recording longer than 30 s: fast (windows side by side, stitched) or sequential
+            (its own long-form decoding, where each window starts at the last one's final time stamp).
+        language: that is spoken, as a code (en) or a name (english); null detects it, for a model of several.
+        speech_task: transcribe, or translate (into English), for a model of several languages.
+        initial_prompt: words that are taken for said before, for names and spelling.
+        condition_on_previous: whether each window of sequential is told the text of the one before.
+        temperatures: tried in turn, of sequential and of windows that fail a threshold; a single 0 is greedy alone.
+        compression_ratio_threshold: above it a window's text repeats itself, and the next temperature is tried.
+        logprob_threshold: of the mean log-probability of a window's tokens; below it the next temperature is tried.
+        no_speech_threshold: a window whose no-speech probability is above it, and whose text fails
+            logprob_threshold, is silent.
+        max_new_tokens: tokens of a window at most; null takes what the model allows.
+        window_s: seconds of a window of CTC models.
+        stride_s: seconds that a window of CTC models shares with each neighbour.
+    """
+
+    timestamps: Literal["none", "segments", "words"] = "segments"
+    long_form: Literal["fast", "sequential"] = "fast"
+    language: str | None = None
+    speech_task: Literal["transcribe", "translate"] = "transcribe"
+    initial_prompt: str | None = None
+    condition_on_previous: bool = False
+    temperatures: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    compression_ratio_threshold: float | None = 1.35
+    logprob_threshold: float | None = -1.0
+    no_speech_threshold: float | None = 0.6
+    max_new_tokens: int | None = None
+    window_s: float = 30.0
+    stride_s: float = 5.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.temperatures or min(self.temperatures) < 0:
+            raise ParameterError(f"expected temperatures of 0 or above, at least one, got {self.temperatures}")
+
+
+class SpeechRecognition(AudioTask):
+    """Transcripts. Whisper and its kin write text window by window; CTC models name a letter for every frame."""
+
+    name = "automatic-speech-recognition"
+    Params = SpeechRecognitionParams
+    auto_class = ("AutoModelForSpeechSeq2Seq", "AutoModelForCTC")
+    needs = ("tokenizer", "features")
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        super().__init__(loaded)
+        self.recognizer = recognizer(self)
+
+    def forward(self, encoded: Encoded, items: Index) -> Sequence[Transcript | RowError]:
+        return self.recognizer.transcribe(encoded, items)
+
+    def decode(self, encoded: Encoded, rows: Index, outputs: Any, params: Any) -> pa.StructArray:
+        return structs(outputs)
+
+
+def recognizer(task: SpeechRecognition) -> Recognizer:
+    """What hears for this model. Raises UnsupportedTaskError for a model of neither family."""
+    if task.model.config.is_encoder_decoder:
+        from engine.speech.whisper import WhisperRecognizer
+
+        return WhisperRecognizer(task)
+    from engine.speech.ctc import CtcRecognizer
+
+    return CtcRecognizer(task)
