@@ -42,10 +42,18 @@ def windows(batches: Iterable[pa.RecordBatch], *, rows: int, nbytes: int) -> Ite
             held_bytes += part.num_rows * row_bytes
             start += part.num_rows
             if held_rows >= rows or held_bytes + row_bytes > nbytes:
-                yield pa.concat_batches(held)
+                yield _joined(held)
                 held, held_rows, held_bytes = [], 0, 0
     if held:
-        yield pa.concat_batches(held)
+        yield _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if all(batch.schema.equals(batches[0].schema) for batch in batches):
+        return pa.concat_batches(batches)
+    # A batch of nulls from pandas does not tell its column's type: the others do.
+    whole = pa.concat_tables([pa.Table.from_batches([one]) for one in batches], promote_options="default")
+    return whole.combine_chunks().to_batches()[0]
 
 
 def micro_batches(lengths: npt.NDArray[np.integer[Any]], budget: int, *, overhead: int = 256) -> Iterator[Index]:

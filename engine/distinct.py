@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -54,10 +57,36 @@ def _codes(column: pa.Array) -> Index:
     try:
         encoded = pc.dictionary_encode(plain, null_encoding="encode")
     except pa.ArrowNotImplementedError:  # nested types
-        seen: dict[str | int, int] = {}
-        return np.array([seen.setdefault(key, len(seen)) for key in _keys(plain)], np.int64)
+        seen: dict[Any, int] = {}
+        keys = _digests(plain) if _holds_numbers(plain.type) else _keys(plain)
+        return np.array([seen.setdefault(key, len(seen)) for key in keys], np.int64)
     indices: Index = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return indices
+
+
+def _holds_numbers(dtype: pa.DataType) -> bool:
+    if not (pa.types.is_list(dtype) or pa.types.is_large_list(dtype)):
+        return False
+    return bool(pa.types.is_integer(dtype.value_type) or pa.types.is_floating(dtype.value_type))
+
+
+def _digests(column: pa.Array) -> Iterator[bytes | None]:
+    """Of lists of numbers, a digest of each one's bytes (BLAKE2b, 128 bits), as a recording has hundreds of thousands of
+    samples; None for null.
+    """
+    values = column.values
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    for (start, end), there in zip(pairwise(column.offsets.to_numpy().tolist()), known.tolist(), strict=True):
+        yield _digest(values.slice(start, end - start)) if there else None
+
+
+def _digest(values: pa.Array) -> bytes:
+    made = hashlib.blake2b(digest_size=16, person=b"nulls" if values.null_count else b"")
+    if values.null_count:
+        made.update(values.is_null().to_numpy(zero_copy_only=False))
+        values = values.fill_null(0)
+    made.update(values.to_numpy())
+    return made.digest()
 
 
 def _keys(column: pa.Array) -> list[str | int]:

@@ -140,8 +140,10 @@ class Place(Section):
 class Source(Place):
     """The rows to score."""
 
-    format: Literal["delta", "parquet", "csv", "json"] = Field(
-        default="delta", description="delta, parquet, csv or json", examples=["delta"]
+    format: Literal["delta", "parquet", "csv", "json", "binaryFile"] = Field(
+        default="delta",
+        description="delta, parquet, csv, json or binaryFile (a row a file: path, modificationTime, length, content)",
+        examples=["delta"],
     )
     key: Names = Field(min_length=1, description="the columns that tell rows apart, a list", examples=[["review_id"]])
     inputs: Inputs = Field(
@@ -163,7 +165,7 @@ class Source(Place):
     options: dict[str, Text] = Field(
         default_factory=dict,
         validate_default=True,
-        description="Spark reader options of a csv or json source, a mapping of texts",
+        description="Spark reader options of a csv, json or binaryFile source, a mapping of texts",
         examples=[{"header": "true"}],
     )
 
@@ -179,13 +181,16 @@ class Source(Place):
     def _file_has_ddl(cls, ddl: str | None, info: ValidationInfo) -> str | None:
         if ddl is not None and info.data.get("format") == "delta":
             raise refuse("no schema for a delta source", "one", "remove it: a Delta table knows its columns")
+        if ddl is not None and info.data.get("format") == "binaryFile":
+            columns = "path, modificationTime, length, content"
+            raise refuse("no schema for a binaryFile source", "one", f"remove it: its columns are {columns}")
         return ddl
 
     @field_validator("options")
     @classmethod
     def _text_has_options(cls, options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         if options and info.data.get("format") in ("delta", "parquet"):
-            raise refuse("options for csv or json only", ", ".join(options), "remove them, or write format: csv")
+            raise refuse("options for csv, json or binaryFile only", ", ".join(options), "remove them, or write format: csv")
         return options
 
 

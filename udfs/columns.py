@@ -44,27 +44,36 @@ def check_columns(schema: StructType, request: Request, task: str, reads: TaskSc
 
 
 def _reads(role: Input, found: Any) -> bool:
+    from pyspark.sql.types import ArrayType, MapType, NumericType, StructType
+
+    if pa.types.is_integer(role.type) or pa.types.is_floating(role.type):
+        return isinstance(found, NumericType)
+    if role.nested and isinstance(found, ArrayType) and isinstance(found.elementType, StructType | MapType):
+        return True
+    return any(_is(one, found) for one in (role.type, *role.also))
+
+
+def _is(wanted: pa.DataType, found: Any) -> bool:
+    """Whether Spark's type is this one of Arrow's."""
     from pyspark.sql.types import (
         ArrayType,
         BinaryType,
         BooleanType,
         CharType,
-        MapType,
-        NumericType,
+        DoubleType,
+        FloatType,
         StringType,
-        StructType,
         VarcharType,
     )
 
-    if pa.types.is_integer(role.type) or pa.types.is_floating(role.type):
-        return isinstance(found, NumericType)
-    if role.type in (pa.bool_(), pa.binary()):
-        return isinstance(found, BooleanType if role.type == pa.bool_() else BinaryType)
-    if isinstance(found, StringType | VarcharType | CharType):
-        return bool(role.type == pa.string())
-    if not isinstance(found, ArrayType):
-        return False
-    if role.nested and isinstance(found.elementType, StructType | MapType):
-        return True
-    texts = isinstance(found.elementType, StringType | VarcharType | CharType)
-    return texts and pa.list_(pa.field("element", pa.string())) in (role.type, *role.also)
+    if pa.types.is_list(wanted):
+        return isinstance(found, ArrayType) and _is(wanted.value_type, found.elementType)
+    if pa.types.is_string(wanted):
+        return isinstance(found, StringType | VarcharType | CharType)
+    kinds = {
+        pa.binary(): BinaryType,
+        pa.bool_(): BooleanType,
+        pa.float32(): FloatType,
+        pa.float64(): DoubleType,
+    }
+    return wanted in kinds and isinstance(found, kinds[wanted])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from engine.audio.storage import Storage
 from engine.device import Choice, Hardware, choose_device, choose_dtype
 from engine.errors import ParameterError, SchemaError
 from engine.models.artifact import make_artifact_bundle
@@ -25,6 +26,7 @@ from udfs import foreign
 from udfs.columns import check_columns, roles
 from udfs.foreign import Sample
 from udfs.hardware import probe
+from udfs.storage import storage_of
 from udfs.weights import Weights, ship
 from udfs.worker import Descriptor
 
@@ -48,6 +50,7 @@ class PreparedModel:
     hardware: Hardware
     compute: Compute
     schema: TaskSchema
+    storage: Storage = Storage()
 
     @property
     def task(self) -> str:
@@ -62,7 +65,8 @@ class PreparedModel:
     def descriptor(self, inputs: Mapping[str, str]) -> Descriptor:
         """What travels to the workers, for inputs given as role → column."""
         request = Request(inputs=dict(inputs), params=self.params)
-        return Descriptor(self.task, request, self.compute, self.weights, self.schema if self.foreign else None)
+        pinned = self.schema if self.foreign else None
+        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage)
 
 
 def prepare(
@@ -119,6 +123,7 @@ def prepare(
         hardware=hardware,
         compute=compute,
         schema=schema,
+        storage=storage_of(spark, getattr(parsed, "roots", ())),
     )
 
 

@@ -123,9 +123,12 @@ def arrow_column(series: pd.Series, role: Input) -> pa.Array:
     A role that also reads lists gets lists, a single value as a list of one: a batch of nulls does not tell which of
     both its column holds, and the batches of a column have one type. So one that also reads lists of structs gets all
     of them as JSON, which keeps the fields' order and the keys of each map.
+    One of recordings keeps what it holds; a batch of nulls has no type then, which ``engine.batching.windows`` takes.
     """
     if role.nested:
         return pa.array([_json(value) for value in series], role.type, from_pandas=True)
+    if role.also and role.type == pa.binary():
+        return pa.Array.from_pandas(series)
     if not role.also:
         return pa.Array.from_pandas(series, type=role.type)
     values = [[value] if isinstance(value, str) else value for value in series]

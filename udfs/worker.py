@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from engine.audio.storage import Storage
 from engine.device import choose_batch_tokens, choose_device, choose_threads, detect
 from engine.models.load import load
 from engine.models.manifest import Manifest
@@ -33,6 +34,8 @@ class Descriptor:
     weights: Weights
     #: Of a model outside the task table; None where the table has it.
     pinned: TaskSchema | None = None
+    #: How object stores that rows name are reached.
+    storage: Storage = Storage()
 
     def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
         """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""
@@ -67,7 +70,9 @@ class Descriptor:
             made = foreign.task(self.task, folder, device, self.pinned)
             return made, made.manifest
         loaded = load(folder, device)
-        return task_class(self.task)(loaded), loaded.manifest
+        task = task_class(self.task)(loaded)
+        task.storage = self.storage
+        return task, loaded.manifest
 
 
 def _task_resources() -> tuple[int | None, str | None]:

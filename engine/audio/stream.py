@@ -15,17 +15,24 @@ class Stream:
 
     Attributes:
         rate: samples a second.
-        seconds: of audio that were read so far.
     """
 
     def __init__(self, blocks: Iterator[Samples], rate: int) -> None:
         self._blocks = blocks
         self._held = np.zeros(0, np.float32)
+        self._taken = 0
         self.rate = rate
-        self.seconds = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio that were read so far."""
+        return self._taken / self.rate
 
     def read(self, samples: int) -> Samples:
-        """The next samples, float32 [samples]; fewer at the end of the recording only."""
+        """The next samples, float32 [samples]; fewer at the end of the recording only.
+
+        Raises RowError where the recording breaks off, holds no numbers or passes a limit.
+        """
         parts, have = [self._held], self._held.size
         while have < samples:
             block = next(self._blocks, None)
@@ -36,5 +43,5 @@ class Stream:
         joined = np.concatenate(parts) if len(parts) > 1 else self._held
         self._held = joined[samples:]
         taken = joined[:samples]
-        self.seconds += taken.size / self.rate
+        self._taken += taken.size
         return taken

@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from engine.audio.cells import recordings
 from engine.audio.feed import Piece, feed
 from engine.audio.limits import Limits
-from engine.audio.recording import Recording, recordings
+from engine.audio.recording import Recording
+from engine.audio.roots import roots_of
 from engine.audio.stream import Stream
 from engine.batching import Failures, Index
 from engine.errors import ParameterError, RowError
@@ -27,7 +29,8 @@ class AudioParams:
 
     Args:
         strings: what a column of strings holds: path (or URI) or base64.
-        roots: folders and URIs below which paths may be read; none where empty.
+        roots: folders and URIs (s3a://bucket/calls) below which paths may be read; none where empty. A relative path is
+            taken from the root, where there is one.
         channel: the channel to hear, from 0; null mixes all.
         max_duration_s: seconds of a recording at most; a longer one is an error of its row.
         max_bytes: encoded bytes of a recording in a column at most.
@@ -50,6 +53,7 @@ class AudioParams:
                 raise ParameterError(f"expected {name} of at least {least}, got {value}")
         if not self.max_duration_s > 0:
             raise ParameterError(f"expected max_duration_s above 0, got {self.max_duration_s}")
+        roots_of(self.roots)
 
     @property
     def limits(self) -> Limits:
@@ -90,7 +94,7 @@ class AudioTask(Task):
         return int(self.features.sampling_rate)
 
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
-        rows = recordings(inputs["audio"], inputs.get("sampling_rate"), params)
+        rows = recordings(inputs["audio"], inputs.get("sampling_rate"), params, self.storage)
         failures: Failures = {i: one for i, one in enumerate(rows) if isinstance(one, RowError)}
         return Encoded(
             rows=len(rows),

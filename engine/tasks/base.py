@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.audio.storage import Storage
 from engine.batching import Failures, Index
 from engine.models.manifest import Manifest
 from engine.schema import TaskSchema, schema_of
@@ -85,6 +86,8 @@ class Task(ABC):
     open_params: ClassVar[bool] = False
     #: What the loaded model's bundle says of itself; None for a task without a bundle.
     manifest: Manifest | None = None
+    #: How object stores that rows name are reached; the worker sets what the driver knows.
+    storage: Storage = Storage()
 
     @property
     def schema(self) -> TaskSchema:

@@ -263,3 +263,10 @@ def test_no_rows_run_nothing() -> None:
 def test_memory_errors_are_told_from_others() -> None:
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+
+
+def test_batches_of_nulls_take_the_type_of_the_others() -> None:
+    nulls, texts = pa.record_batch({"a": pa.nulls(2)}), pa.record_batch({"a": ["x", None]})
+    for batches in ([nulls, texts], [texts, nulls, nulls], [nulls]):
+        [whole] = windows(batches, rows=100, nbytes=1 << 20)
+        assert whole.column("a").to_pylist() == [value for one in batches for value in one.column("a").to_pylist()]

@@ -118,6 +118,7 @@ errors: {max_fraction: 2}
         (("table: reviews\n", "table: reviews\n  format: csv\n"), "source.format", "csv"),
         (("table: reviews\n", "table: reviews\n  schema: a INT\n"), "source.schema", "one"),
         (("table: reviews\n", 'table: reviews\n  options: {header: "true"}\n'), "source.options", "header"),
+        (("table: reviews\n", "path: calls\n  format: binaryFile\n  schema: a INT\n"), "source.schema", "one"),
         (("task: text-classification", "task: text-clasification"), "task", "text-clasification"),
         (("task: text-classification", "compute: {device: gpu}"), "compute.device", '"gpu"'),
         (("task: text-classification", "compute: {max_bytes_per_commit: 1x}"), "compute.max_bytes_per_commit", '"1x"'),

@@ -51,3 +51,20 @@ def test_every_batch_has_one_type() -> None:
     batches = [column('[{"a": 1}]', None), column(None, None), column(np.array([]), np.array([{"a": 1}], object))]
     assert [one.type for one in batches] == [pa.string()] * 3
     assert [one.to_pylist() for one in batches] == [['[{"a": 1}]', None], [None, None], ["[]", '[{"a": 1}]']]
+
+
+@pytest.mark.parametrize(
+    ("value", "of"),
+    [
+        (b"RIFF", pa.binary()),
+        ("a path", pa.string()),
+        (np.array([0.5], np.float32), pa.list_(pa.float32())),
+        (np.array([0.5]), pa.list_(pa.float64())),
+        (None, pa.null()),
+    ],
+)
+def test_recordings_keep_what_they_hold(value: Any, of: pa.DataType) -> None:
+    role = schema_of("automatic-speech-recognition").role("audio")
+    found = arrow_column(pd.Series([None, value], dtype=object), role)
+    assert found.type == of
+    assert found.null_count == 1 + (value is None)

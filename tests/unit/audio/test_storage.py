@@ -1,0 +1,114 @@
+"""Recordings in an object store, read from a server that speaks as S3 does."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from engine.audio.cells import recordings as cells
+from engine.audio.limits import Limits
+from engine.audio.recording import Recording
+from engine.audio.storage import Bucket, Storage
+from engine.errors import RowError
+from engine.tasks.audio import AudioParams
+from tests import recordings
+from tests.recordings import RATE, noise
+
+LIMITS = Limits(600, 1 << 30, 1 << 30)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def storage(endpoint: str) -> Storage:
+    import boto3
+
+    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    for bucket in ("calls", "other"):
+        s3.create_bucket(Bucket=bucket)
+    for key, data in {
+        "2026/a.wav": recordings.wav(noise(30)),
+        "2026/b c.flac": recordings.flac(noise(3)),
+        "2026/d": recordings.m4a(noise(3)),
+        "2025/a.wav": recordings.wav(noise(1)),
+    }.items():
+        s3.put_object(Bucket="calls", Key=key, Body=data)
+    s3.put_object(Bucket="other", Key="2026/a.wav", Body=recordings.wav(noise(1)))
+    keys = {"access_key": "testing", "secret_key": "testing", "region": "us-east-1"}
+    return Storage((Bucket(name="calls", endpoint=endpoint, path_style=True, **keys),))
+
+
+def heard(path: str, storage: Storage, *roots: str) -> Any:
+    """Seconds of a recording, or the code of its error."""
+    [one] = cells(pa.array([path]), None, AudioParams(roots=roots), storage)
+    try:
+        assert isinstance(one, Recording)
+        with one.open(RATE, None, LIMITS) as stream:
+            stream.read(600 * RATE)
+            return round(stream.seconds, 1)
+    except RowError as error:
+        assert path not in error.message
+        return error.code
+
+
+@pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])
+def test_files_of_a_bucket_are_heard(storage: Storage, scheme: str) -> None:
+    root = f"{scheme}://calls/2026"
+    assert heard(f"{scheme}://calls/2026/a.wav", storage, root) == 30
+    assert heard(f"{scheme}://calls/2026/b%20c.flac", storage, root) == 3
+    assert heard(f"{scheme}://calls/2026/b c.flac", storage, root) == 3
+    assert heard(f"{scheme}://calls/2026/d", storage, root) == pytest.approx(3, abs=0.2)
+    assert heard("a.wav", storage, root) == 30
+
+
+def test_keys_elsewhere_are_not(storage: Storage) -> None:
+    for path in ("s3a://calls/2025/a.wav", "s3a://calls/2026/../2025/a.wav", "s3a://other/2026/a.wav", "/2026/a.wav"):
+        assert heard(path, storage, "s3a://calls/2026") == "outside_roots"
+    assert heard("s3a://calls/2026/missing.wav", storage, "s3a://calls/2026") == "not_found"
+    assert heard("s3a://calls/2026", storage, "s3a://calls/2026") in ("not_found", "unreadable")
+
+
+def test_a_row_does_not_name_the_server(storage: Storage, endpoint: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        port = server.getsockname()[1]
+        for path in (
+            f"s3://calls/2026/a.wav?endpoint_override=127.0.0.1:{port}&scheme=http",
+            f"s3://127.0.0.1:{port}/calls/2026/a.wav",
+        ):
+            assert heard(path, storage, "s3://calls/2026") in ("not_found", "outside_roots")
+        with pytest.raises(TimeoutError):
+            server.accept()
+
+
+def test_a_server_that_is_not_there_may_be_there_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    keys = {"access_key": "x", "secret_key": "y", "region": "us-east-1"}
+    gone = Storage((Bucket(name="calls", endpoint=f"http://127.0.0.1:{port}", path_style=True, **keys),))
+    assert heard("s3a://calls/2026/a.wav", gone, "s3a://calls") == "unreadable"
+
+
+def test_keys_do_not_show() -> None:
+    storage = Storage((Bucket(name="calls", access_key="AKIA", secret_key="hidden", session_token="passing"),))
+    for word in ("AKIA", "hidden", "passing"):
+        assert word not in repr(storage)
+    assert pickle.loads(pickle.dumps(storage)) == storage
