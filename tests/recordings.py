@@ -62,15 +62,15 @@ def contained(samples: Samples, rate: int = RATE, *, format: str, codec: str, vi
     import av
 
     file = BytesIO()
-    planes = np.ascontiguousarray(np.atleast_2d(samples.T))
+    channels = samples.shape[1] if samples.ndim > 1 else 1
     with av.open(file, "w", format=format) as container:
-        layout = {1: "mono", 2: "stereo", 8: "7.1"}[len(planes)]
+        layout = {1: "mono", 2: "stereo", 8: "7.1"}[channels]
         sound: Any = container.add_stream(codec, rate=rate, layout=layout)
         shown: Any = None
         if video is not None:
             shown = container.add_stream(video, rate=5)
             shown.width, shown.height, shown.pix_fmt = 64, 48, "yuv420p"
-        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate = rate
         container.mux(sound.encode(frame))
         container.mux(sound.encode(None))

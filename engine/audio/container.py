@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
-import numpy as np
-
-from engine.audio.sound import Sound, block_samples
+from engine.audio.sound import RATES, Sound, block_samples
 from engine.audio.stream import Samples
 from engine.audio.watched import Watched
 from engine.errors import RowError
@@ -65,22 +63,19 @@ def contained(file: Watched) -> Iterator[Sound]:
             raise RowError("invalid_audio", "expected a recording, got a file without a track of sound")
         track = container.streams.audio[0]
         track.codec_context.thread_count = 1
-        arrays = _arrays(container, track, file)
-        first = next(arrays, None)
+        frames = _frames(container, track, file)
+        first = next(frames, None)
         if first is None:
-            yield Sound(track.rate or 16_000, 1, iter(()))
-            return
-        rate, array = first
-        size = block_samples(rate, array.shape[1])
-        yield Sound(rate, array.shape[1], _joined(chain([array], _same(arrays, rate, array.shape[1])), size))
+            yield Sound(track.rate or RATES[0], 1, iter(()))
+        else:
+            yield Sound(first.sample_rate, first.layout.nb_channels, _blocks(first, frames))
 
 
 def _refuse(url: str, flags: int, options: Any) -> Any:
     raise PermissionError("a recording may not name other files")
 
 
-def _arrays(container: Any, track: Any, file: Watched) -> Iterator[tuple[int, Samples]]:
-    """Rate and float32 [samples, channels] of each frame."""
+def _frames(container: Any, track: Any, file: Watched) -> Iterator[Any]:
     import av
 
     frames = container.decode(track)
@@ -93,41 +88,22 @@ def _arrays(container: Any, track: Any, file: Watched) -> Iterator[tuple[int, Sa
         file.check()
         if frame is None:
             return
-        yield frame.sample_rate, _array(frame)
+        yield frame
 
 
-def _array(frame: Any) -> Samples:
-    channels = frame.layout.nb_channels
-    if not 1 <= channels <= 1024:
-        raise RowError("invalid_audio", f"expected few channels, got {channels}")
-    values = frame.to_ndarray()
-    values = values.T if frame.format.is_planar else values.reshape(-1, channels)
-    if values.dtype.kind == "u":
-        return (values.astype(np.float32) - 128) / 128
-    if values.dtype.kind == "i":
-        return values.astype(np.float32) / 2.0 ** (8 * values.dtype.itemsize - 1)
-    return values.astype(np.float32)
+def _blocks(first: Any, frames: Iterator[Any]) -> Iterator[Samples]:
+    """float32 [samples, channels] of some seconds; a frame is milliseconds."""
+    import av
 
-
-def _same(arrays: Iterator[tuple[int, Samples]], rate: int, channels: int) -> Iterator[Samples]:
-    for found, array in arrays:
-        if (found, array.shape[1]) != (rate, channels):
-            raise RowError(
-                "invalid_audio",
-                f"expected {rate} Hz and {channels} channels throughout, got {found} and {array.shape[1]} further on",
-            )
-        yield array
-
-
-def _joined(arrays: Iterator[Samples], size: int) -> Iterator[Samples]:
-    """The same samples in blocks of about ``size``: frames are milliseconds."""
-    held: list[Samples] = []
-    have = 0
-    for array in arrays:
-        held.append(array)
-        have += len(array)
-        if have >= size:
-            yield np.concatenate(held)
-            held, have = [], 0
-    if held:
-        yield np.concatenate(held)
+    rate, channels = first.sample_rate, first.layout.nb_channels
+    # Interleaved: of 8 channels and more, PyAV 18 looks for planes beyond the last.
+    regroup = av.AudioResampler(format="flt", frame_size=block_samples(rate, channels))
+    for frame in chain([first], frames, [None]):
+        if frame is not None and (frame.sample_rate, frame.layout.nb_channels) != (rate, channels):
+            raise RowError("invalid_audio", f"expected {rate} Hz and {channels} channels throughout, got others")
+        try:
+            made = regroup.resample(frame)
+        except (av.FFmpegError, ValueError):
+            raise RowError("invalid_audio", f"samples of {channels} channels can't be read") from None
+        for one in made:
+            yield one.to_ndarray().reshape(-1, channels)

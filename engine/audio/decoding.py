@@ -11,11 +11,14 @@ import numpy as np
 from engine.audio.sound import Sound, block_samples
 from engine.audio.stream import Samples
 from engine.audio.watched import Watched
-from engine.audio.whole import check_whole
+from engine.audio.whole import check_whole, tells_length
 from engine.errors import RowError
 
 #: What is left to libsndfile; rarer formats that it takes for known are left to FFmpeg.
 _FORMATS: Final = frozenset({"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"})
+
+#: MP3 files say how many frames they have, and encoders differ in what of the first and last is padding.
+_MP3_SLACK_S: Final = 0.25
 
 
 @contextmanager
@@ -37,9 +40,18 @@ def decoded(file: BinaryIO) -> Iterator[Sound]:
             yield sound
         return
     with known:
-        exact = known.format == "FLAC" and known.frames < 1 << 40  # of a stream, libFLAC knows no length
-        promised = known.frames / known.samplerate if exact else None
+        promised = _promised_s(known, watched)
         yield Sound(known.samplerate, known.channels, _blocks(known, watched), promised)
+
+
+def _promised_s(known: Any, file: Watched) -> float | None:
+    """Seconds that a recording must have by its header. Of other formats libsndfile tells what is there, or guesses."""
+    seconds = float(known.frames / known.samplerate)
+    if known.format == "FLAC" and known.frames < 1 << 40:  # more stands for an unknown number
+        return seconds
+    if known.format == "MP3" and tells_length(file):
+        return seconds - _MP3_SLACK_S
+    return None
 
 
 def _open(file: Watched) -> Any:
