@@ -71,8 +71,9 @@ def _holds_numbers(dtype: pa.DataType) -> bool:
 
 
 def _digests(column: pa.Array) -> Iterator[bytes | None]:
-    """Of lists of numbers, a digest of each one's bytes (BLAKE2b, 128 bits), as a recording has hundreds of thousands of
-    samples; None for null.
+    """Of lists of numbers, a digest of each one's bytes (BLAKE2b, 128 bits), None for null.
+
+    A recording has hundreds of thousands of samples: Python values of them would take seconds.
     """
     values = column.values
     known = column.is_valid().to_numpy(zero_copy_only=False)

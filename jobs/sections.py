@@ -190,7 +190,9 @@ class Source(Place):
     @classmethod
     def _text_has_options(cls, options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
         if options and info.data.get("format") in ("delta", "parquet"):
-            raise refuse("options for csv, json or binaryFile only", ", ".join(options), "remove them, or write format: csv")
+            raise refuse(
+                "options for csv, json or binaryFile only", ", ".join(options), "remove them, or write format: csv"
+            )
         return options
 
 

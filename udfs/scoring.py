@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -50,7 +50,7 @@ class PreparedModel:
     hardware: Hardware
     compute: Compute
     schema: TaskSchema
-    storage: Storage = Storage()
+    storage: Storage = field(default_factory=Storage)
 
     @property
     def task(self) -> str:

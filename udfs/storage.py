@@ -1,8 +1,8 @@
 """What Spark's Hadoop configuration says of the buckets that rows may name. Runs on the driver.
 
 Python workers see no JVM. So what s3a is told on the driver (``spark.hadoop.fs.s3a.…``, core-site.xml, a Hadoop
-credential provider; a bucket's own ``fs.s3a.bucket.NAME.…`` first) travels with the scorer's description, as Spark's own
-configuration does, for the buckets among the roots alone. A definition holds none of it, and ``repr`` shows no key.
+credential provider; a bucket's own ``fs.s3a.bucket.NAME.…`` first) travels with the scorer's description, as Spark's
+own configuration does, for the buckets among the roots alone. A definition holds none of it, and ``repr`` shows no key.
 Settings by their names in Hadoop's "Hadoop-AWS module: Integration with Amazon Web Services".
 """
 

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -35,7 +35,7 @@ class Descriptor:
     #: Of a model outside the task table; None where the table has it.
     pinned: TaskSchema | None = None
     #: How object stores that rows name are reached.
-    storage: Storage = Storage()
+    storage: Storage = field(default_factory=Storage)
 
     def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
         """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""

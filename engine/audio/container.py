@@ -1,11 +1,11 @@
-"""Files that FFmpeg reads: m4a, mp4, webm and what libsndfile refuses. It touches no file and no network but the one."""
+"""Files that FFmpeg reads: m4a, mp4, webm and what libsndfile refuses. It reads the one file, and no network."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from engine.audio.sound import RATES, Sound, block_samples
 from engine.audio.stream import Samples
@@ -106,4 +106,4 @@ def _blocks(first: Any, frames: Iterator[Any]) -> Iterator[Samples]:
         except (av.FFmpegError, ValueError):
             raise RowError("invalid_audio", f"samples of {channels} channels can't be read") from None
         for one in made:
-            yield one.to_ndarray().reshape(-1, channels)
+            yield cast(Samples, one.to_ndarray()).reshape(-1, channels)

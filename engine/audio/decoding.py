@@ -49,21 +49,20 @@ def _promised_s(known: Any, file: Watched) -> float | None:
     seconds = float(known.frames / known.samplerate)
     if known.format == "FLAC" and known.frames < 1 << 40:  # more stands for an unknown number
         return seconds
-    if known.format == "MP3" and tells_length(file):
-        return seconds - _MP3_SLACK_S
-    return None
+    return seconds - _MP3_SLACK_S if known.format == "MP3" else None
 
 
 def _open(file: Watched) -> Any:
-    """The file as libsndfile reads it; None where it is none of its formats."""
-    import soundfile
+    """The file as libsndfile reads it; None where it can't, or not to the end."""
+    import soundfile  # type: ignore[import-untyped]
 
     try:
         known = soundfile.SoundFile(file)
     except soundfile.LibsndfileError:
         file.check()
         return None
-    if known.format in _FORMATS:
+    # Where an MP3 file does not tell its length libsndfile guesses it from the first frames, and ends there.
+    if known.format in _FORMATS and (known.format != "MP3" or tells_length(file)):
         return known
     known.close()
     return None

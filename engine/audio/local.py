@@ -1,4 +1,4 @@
-"""Files of a local or mounted disk, opened only below the roots: links are followed first, and looked at again after."""
+"""Files of a local or mounted disk, opened only below the roots: links are followed first, and looked at again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def _opened(descriptor: int, real: str) -> str:
 
 def _check_below(real: str, roots: Sequence[str]) -> None:
     if not any(real == root or real.startswith(root.rstrip("/") + "/") for root in roots):
-        raise RowError("outside_roots", "expected a file below one of the roots, it lies elsewhere, or its link leads out")
+        raise RowError(
+            "outside_roots", "expected a file below one of the roots, it lies elsewhere, or its link leads out"
+        )
 
 
 def _check_regular(mode: int) -> None:

@@ -137,4 +137,6 @@ def _plain(path: str) -> str:
 
 
 def _outside() -> RowError:
-    return RowError("outside_roots", "expected a path below one of the roots, it lies elsewhere: add its folder to roots")
+    return RowError(
+        "outside_roots", "expected a path below one of the roots, it lies elsewhere: add its folder to roots"
+    )

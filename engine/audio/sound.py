@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,7 +52,7 @@ def block_samples(rate: float, channels: int) -> int:
     return max(1, min(int(_BLOCK_SECONDS * rate), _BLOCK_BYTES // (4 * max(1, channels))))
 
 
-def heard(sound: Sound, rate: int, channel: int | None, limits: Limits) -> Iterator[Samples]:
+def heard(sound: Sound, rate: int, channel: int | None, limits: Limits) -> Generator[Samples]:
     """Blocks of one channel at ``rate``, float32 [samples]: the mean of all channels, or ``channel``.
 
     Resampled by soxr (quality HQ) as a stream, which gives what it gives of the whole at once. Raises RowError for a
@@ -92,12 +92,13 @@ def _check_seconds(seconds: float, limits: Limits) -> None:
 def _one_channel(block: Samples, channel: int | None) -> Samples:
     if block.shape[1] == 1 or channel is not None:
         return np.ascontiguousarray(block[:, channel or 0])
-    return block.mean(axis=1, dtype=np.float32)
+    mixed: Samples = block.mean(axis=1, dtype=np.float32)
+    return mixed
 
 
 def _resampler(source: float, target: int) -> Callable[[Samples, bool], Samples]:
     if source == target:
         return lambda block, last: block
-    import soxr
+    import soxr  # type: ignore[import-untyped]
 
     return soxr.ResampleStream(source, target, 1, dtype="float32", quality="HQ").resample_chunk  # type: ignore[no-any-return]

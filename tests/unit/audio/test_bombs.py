@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from engine.audio.limits import Limits
+from engine.errors import RowError
 from tests import recordings
 from tests.recordings import RATE, contained, flac, header, noise, wav
 from tests.unit.audio.test_formats import error_of, heard
@@ -60,7 +61,10 @@ def test_silence_that_packs_well_is_counted() -> None:
     assert error_of(data, limits=HOUR).code == "too_long"
     small = Limits(duration_s=1e6, nbytes=1 << 30, decoded_bytes=4 << 20)
     error = error_of(data, limits=small)
-    assert (error.code, error.message) == ("too_large", "expected at most 4194304 decoded bytes: raise max_decoded_bytes")
+    assert (error.code, error.message) == (
+        "too_large",
+        "expected at most 4194304 decoded bytes: raise max_decoded_bytes",
+    )
 
 
 def test_what_containers_unpack_is_counted() -> None:
@@ -70,7 +74,8 @@ def test_what_containers_unpack_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "channels", "bits"), [(10**9, 1, 16), (4_294_967_295, 2, 16), (RATE, 65_535, 16), (0, 1, 16), (RATE, 0, 16)]
+    ("rate", "channels", "bits"),
+    [(10**9, 1, 16), (4_294_967_295, 2, 16), (RATE, 65_535, 16), (0, 1, 16), (RATE, 0, 16)],
 )
 def test_absurd_headers_allocate_nothing(rate: int, channels: int, bits: int) -> None:
     data = header(10_000, rate=rate, channels=channels, bits=bits) + bytes(10_000)
@@ -108,23 +113,21 @@ def test_playlists_are_not_followed(tmp_path: Path, text: str) -> None:
             server.accept()
 
 
-def test_a_track_may_not_lie_elsewhere(tmp_path: Path) -> None:
-    """An MP4 file may say that its samples are in another file."""
-    import av
+def test_a_track_may_not_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MP4 file may say that its samples are in another file, which FFmpeg is not to open."""
+    monkeypatch.chdir(tmp_path)
+    data = recordings.m4a(noise(1))
+    at = data.find(b"url ")  # a reference of 12 bytes, whose flag says: in this file
+    Path("x").write_bytes(data)
+    elsewhere = data[: at + 4] + b"\0\0\0\0" + data[at + 8 :]
+    assert heard_or_code(elsewhere) in (heard_or_code(data), "invalid_audio")
 
-    file = tmp_path / "other.m4a"
-    file.write_bytes(recordings.m4a(noise(1)))
-    data = bytearray(file.read_bytes())
-    at = data.find(b"url ")
-    data[at + 7] = 0  # no longer: in this file
-    with av.open(io.BytesIO(bytes(recordings.m4a(noise(1)))), "r") as container:
-        assert container.streams.audio
-    heard_or_refused = None
+
+def heard_or_code(data: bytes) -> int | str:
     try:
-        heard_or_refused = heard(bytes(data)).size
-    except Exception as error:
-        assert error.code == "invalid_audio"  # type: ignore[attr-defined]
-    assert heard_or_refused in (None, heard(file.read_bytes()).size)
+        return heard(data).size
+    except RowError as error:
+        return error.code
 
 
 def test_pictures_without_sound() -> None:

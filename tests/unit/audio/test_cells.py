@@ -49,7 +49,9 @@ def test_bytes_are_files() -> None:
     assert len({str(one) for one in EXPECTED}) == 3
 
 
-@pytest.mark.parametrize("of", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())])
+@pytest.mark.parametrize(
+    "of", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.dictionary(pa.int32(), pa.binary())]
+)
 def test_bytes_of_every_width(of: pa.DataType) -> None:
     column = pa.array([b"before", *FILES, b"after"], pa.binary())
     column = column.dictionary_encode() if pa.types.is_dictionary(of) else column.cast(of)

@@ -30,8 +30,7 @@ def read(path: Path | str, *roots: Path) -> str:
         with open_below(str(path), [str(one) for one in roots]) as file:
             return file.read().decode()
     except RowError as error:
-        assert str(path) not in error.message
-        return error.code
+        return "quoted" if str(path) in error.message else error.code
 
 
 def test_files_below_a_root(root: Path) -> None:

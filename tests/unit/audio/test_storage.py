@@ -65,8 +65,7 @@ def heard(path: str, storage: Storage, *roots: str) -> Any:
             stream.read(600 * RATE)
             return round(stream.seconds, 1)
     except RowError as error:
-        assert path not in error.message
-        return error.code
+        return "quoted" if path in error.message else error.code
 
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])

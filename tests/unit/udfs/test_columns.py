@@ -15,7 +15,6 @@ TASK = "automatic-speech-recognition"
 NAMES = {"int": "integer", "bigint": "long", "smallint": "short"}
 
 
-
 def spark_type(name: str) -> DataType:
     element = name.removeprefix("array<").removesuffix(">")
     found = StringType() if element == "string" else _parse_datatype_json_value(NAMES.get(element, element))
@@ -34,7 +33,9 @@ def test_what_holds_recordings(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["int", "array<int>", "array<string>", "array<binary>", "double", "boolean"])
 def test_what_holds_none(name: str) -> None:
-    expected = rf"column audio \(input audio of {TASK}\) to be BINARY or STRING or ARRAY<FLOAT> or ARRAY<DOUBLE>, it is "
+    expected = (
+        rf"column audio \(input audio of {TASK}\) to be BINARY or STRING or ARRAY<FLOAT> or ARRAY<DOUBLE>, it is "
+    )
     with pytest.raises(SchemaError, match=expected + name.upper()):
         check(("audio", name))
 
