@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from engine.audio.roots import absolute
 from engine.audio.storage import Storage
 from engine.device import Choice, Hardware, choose_device, choose_dtype
 from engine.errors import ParameterError, SchemaError
@@ -99,6 +100,8 @@ def prepare(
     ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
     merged = _over_logged(ref, params or {})
     parsed = parse_params(ref.task, merged)
+    if "roots" in merged and ref.task in SCHEMAS:
+        merged["roots"] = absolute(merged["roots"])  # as the driver means them: a worker runs elsewhere
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
     if ref.task in SCHEMAS:

@@ -7,7 +7,9 @@ A path or URI is put in its plain form before it is compared and opened: percent
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -97,10 +99,15 @@ class Roots:
 def roots_of(texts: tuple[str, ...]) -> Roots:
     """The roots that a definition names. Touches no disk.
 
-    A relative folder is taken from where the worker runs. Raises ParameterError for an empty one and for a URI whose
-    scheme can't be read.
+    A relative folder is taken from where this process runs: ``absolute`` settles on the driver which that is. Raises
+    ParameterError for an empty one and for a URI whose scheme can't be read.
     """
     return Roots(tuple(map(_root, texts)))
+
+
+def absolute(roots: Sequence[str]) -> tuple[str, ...]:
+    """The same roots, relative folders from where this process runs. Links stay, each host follows its own."""
+    return tuple(os.path.abspath(text) if text and _parsed(text) is None else text for text in roots)
 
 
 def _root(text: str) -> Location:

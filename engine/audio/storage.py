@@ -2,8 +2,8 @@
 
 s3, s3a and s3n: endpoint and keys as ``Storage`` says, which the driver fills from Spark's Hadoop configuration, else
 AWS's own chain (environment, profile, the machine's role). gs, abfss and abfs: pyarrow's default chain in the worker's
-environment. hdfs and viewfs: libhdfs and HADOOP_CONF_DIR on the executors. Any other
-scheme that Spark reads comes as bytes, by a source of ``format: binaryFile``. Runs in a reader thread.
+environment. hdfs and viewfs: libhdfs and HADOOP_CONF_DIR on the executors. Any other scheme that Spark reads comes as
+bytes, by a source of ``format: binaryFile``. Runs in a reader thread.
 """
 
 from __future__ import annotations

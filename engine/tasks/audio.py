@@ -29,8 +29,9 @@ class AudioParams:
 
     Args:
         strings: what a column of strings holds: path (or URI) or base64.
-        roots: folders and URIs (s3a://bucket/calls) below which paths may be read; none where empty. A relative path is
-            taken from the root, where there is one.
+        roots: folders and URIs (s3a://bucket/calls) below which paths may be read; none where empty. A
+            relative folder is taken from where the driver runs; a relative path of a row from the root, where there is
+            one.
         channel: the channel to hear, from 0; null mixes all.
         max_duration_s: seconds of a recording at most; a longer one is an error of its row.
         max_bytes: encoded bytes of a recording in a column at most.

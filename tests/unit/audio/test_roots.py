@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from engine.audio.roots import roots_of
+from engine.audio.roots import absolute, roots_of
 from engine.errors import RowError
 
 
@@ -85,6 +87,12 @@ def test_file_uris_of_another_host() -> None:
 
 def test_percent_signs_of_plain_paths_are_their_own() -> None:
     assert place("/data/a%20b.wav", "/data").endswith(" /data/a%20b.wav")
+
+
+def test_relative_folders_are_the_drivers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    roots = (".demo/calls", "../x", "/data/../y", "file:/data", "s3a://calls/2026")
+    assert absolute(roots) == (f"{tmp_path}/.demo/calls", f"{tmp_path.parent}/x", *roots[2:])
 
 
 def test_no_roots_read_nothing() -> None:

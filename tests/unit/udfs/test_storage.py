@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
 from engine.audio.storage import Bucket, Storage
+from engine.options import Compute, Request
+from tests.hearing import FakeHearing
+from udfs import worker
 from udfs.storage import bucket_of, storage_of
 
 
@@ -76,6 +84,20 @@ def test_only_the_buckets_among_the_roots_are_told_of() -> None:
     found = storage_of(spark, ("s3a://calls/2026", "/data", "s3://calls/2025", "s3://music"))  # type: ignore[arg-type]
     said = {"endpoint": "here:1", "access_key": "id", "secret_key": "word"}
     assert found == Storage((Bucket(name="calls", **said), Bucket(name="music", **said)))
+
+
+def test_the_worker_tells_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Here:
+        def folder(self) -> Path:
+            return Path()
+
+    monkeypatch.setattr(worker, "load", lambda folder, device: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(worker, "task_class", lambda name: lambda loaded: FakeHearing())
+    storage = Storage((Bucket(name="calls", secret_key="word"),))
+    request = Request(inputs={"audio": "audio"})
+    described = worker.Descriptor(FakeHearing.name, request, Compute(), Here(), storage=storage)  # type: ignore[arg-type]
+    assert described._task("cpu")[0].storage == storage
+    assert "word" not in repr(described)
 
 
 def test_spark_connect_shows_no_jvm() -> None:
