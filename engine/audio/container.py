@@ -62,6 +62,8 @@ def contained(file: Watched) -> Iterator[Sound]:
         if not container.streams.audio:
             raise RowError("invalid_audio", "expected a recording, got a file without a track of sound")
         track = container.streams.audio[0]
+        if track.codec_context is None:
+            raise RowError("invalid_audio", "expected a recording, got a track of sound that no decoder knows")
         track.codec_context.thread_count = 1
         frames = _frames(container, track, file)
         first = next(frames, None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import random
 import socket
 import struct
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from engine.audio.limits import Limits
 from engine.errors import RowError
 from tests import recordings
-from tests.recordings import RATE, contained, flac, header, noise, wav
+from tests.recordings import RATE, Samples, contained, flac, header, noise, wav
 from tests.unit.audio.test_formats import error_of, heard
 
 HOUR = Limits(duration_s=3600, nbytes=1 << 30, decoded_bytes=1 << 30)
@@ -125,9 +127,29 @@ def test_a_track_may_not_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.Monke
 
 def heard_or_code(data: bytes) -> int | str:
     try:
-        return heard(data).size
+        return heard(data, limits=HOUR).size
     except RowError as error:
         return error.code
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        *(recordings.wav, recordings.flac, recordings.mp3, recordings.ogg, recordings.opus, recordings.m4a),
+        lambda samples: recordings.webm(samples, RATE),
+        lambda samples: recordings.encoded(samples, format="CAF"),
+    ],
+    ids=["wav", "flac", "mp3", "ogg", "opus", "m4a", "webm", "caf"],
+)
+def test_broken_bytes_are_errors_of_their_row(made: Callable[[Samples], bytes]) -> None:
+    """Anywhere in a file, most in its head; what is raised is a RowError, or the rest is heard."""
+    whole, draw = made(noise(0.2)), random.Random(0)
+    for _ in range(40):
+        data = bytearray(whole)
+        for _ in range(draw.choice([1, 4, 30])):
+            data[draw.randrange(min(len(data), draw.choice([64, 512, 1 << 20])))] = draw.randrange(256)
+        found = heard_or_code(bytes(data[: draw.choice([None, draw.randrange(len(data))])]))
+        assert isinstance(found, int) or found in ("invalid_audio", "too_long", "too_large")
 
 
 def test_pictures_without_sound() -> None:
