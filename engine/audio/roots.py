@@ -76,23 +76,21 @@ class Roots:
         """
         if not self.locations:
             raise RowError("outside_roots", "no path may be read: name the folders that may be in roots")
-        location = _parsed(text)
-        if location is None:
-            if len(self.locations) > 1 or not text:
-                raise _outside()
-            [root] = self.locations
-            location = Location(root.scheme, root.authority, f"{root.path}/{text}")
-            if root.scheme != "file":
-                location = Location(root.scheme, root.authority, _plain(location.path))
+        location = _parsed(text) or self._relative(text)
         if (location.scheme, location.authority) == ("file", "") and self.folders:
             return Place(next(one for one in self.locations if one.scheme == "file"), location.path)
         for root in self.locations:
-            if (root.scheme, root.authority) == (location.scheme, location.authority):
-                if location.path == root.path or not root.path:
-                    return Place(root, location.path[len(root.path) :])
-                if location.path.startswith(f"{root.path}/"):
-                    return Place(root, location.path[len(root.path) + 1 :])
+            below = _below(location, root)
+            if below is not None:
+                return Place(root, below)
         raise _outside()
+
+    def _relative(self, text: str) -> Location:
+        if len(self.locations) > 1 or not text:
+            raise _outside()
+        [root] = self.locations
+        path = f"{root.path}/{text}"
+        return Location(root.scheme, root.authority, path if root.scheme == "file" else _plain(path))
 
 
 @lru_cache(maxsize=64)
@@ -141,6 +139,16 @@ def _plain(path: str) -> str:
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts)
+
+
+def _below(location: Location, root: Location) -> str | None:
+    """The segments of a file of an object store below a root; None where it lies elsewhere."""
+    if (root.scheme, root.authority) != (location.scheme, location.authority) or root.scheme == "file":
+        return None
+    if location.path == root.path or not root.path:
+        return location.path[len(root.path) :]
+    within = location.path.startswith(f"{root.path}/")
+    return location.path[len(root.path) + 1 :] if within else None
 
 
 def _outside() -> RowError:
