@@ -151,10 +151,12 @@ def _seen(spark: SparkSession, log: str) -> DataFrame:
 
     entries = spark.read.text(log).where("value LIKE '{%'")
     entry = f.from_json("value", "path STRING, timestamp BIGINT").alias("entry")
-    return entries.select(entry).select(_plain("entry.path"), "entry.timestamp").distinct()
+    # The log holds URIs, the source's own column plain paths; a plus stays one.
+    path = f.url_decode(f.regexp_replace("entry.path", r"\+", "%2B"))
+    return entries.select(entry).select(_plain(path), "entry.timestamp").distinct()
 
 
-def _plain(column: str) -> Any:
+def _plain(column: Any) -> Any:
     from pyspark.sql import functions as f
 
     return f.regexp_replace(column, r"^file:/+", "file:/").alias("path")

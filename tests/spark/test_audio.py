@@ -23,7 +23,7 @@ pytestmark = pytest.mark.spark
 def test_files_are_rows(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     files = tmp_path / "source"
     files.mkdir()
-    for name in ("a.wav", "b c.wav", "notes.txt"):
+    for name in ("a.wav", "b c+50%25.wav", "notes.txt"):
         (files / name).write_bytes(wav(tone(0.1)))
     source = {
         "format": "binaryFile",
@@ -33,12 +33,12 @@ def test_files_are_rows(spark: SparkSession, sentiment: Path, tmp_path: Path) ->
     }
     definition = define(tmp_path, sentiment, source=source, sink={"keep": ["length"]})
     whole = {row["path"]: bytes(row["content"]) for row in read_source(spark, definition).collect()}
-    assert whole == {f"file:{files}/{name}": (files / name).read_bytes() for name in ("a.wav", "b c.wav")}
+    assert whole == {f"file:{files}/{name}": (files / name).read_bytes() for name in ("a.wav", "b c+50%25.wav")}
     assert run(definition, spark=spark).rows == 2
     (files / "d.wav").write_bytes(wav(tone(0.2)))
     assert run(definition, spark=spark).rows == 1
     scored = spark.read.format("delta").load(f"{tmp_path}/sink").orderBy("path").collect()
-    names = ["a.wav", "b c.wav", "d.wav"]
+    names = ["a.wav", "b c+50%25.wav", "d.wav"]
     assert [(row["path"], row["length"]) for row in scored] == [
         (f"file:{files}/{name}", (files / name).stat().st_size) for name in names
     ]
