@@ -63,7 +63,7 @@ def open_remote(place: Place, storage: Storage) -> BinaryIO:
     """
     try:
         files, folder = _files(place.root, storage)
-        raw = files.open_input_file(f"{folder}/{place.below}".strip("/") if place.below else folder)
+        raw = files.open_input_file(f"{folder.rstrip('/')}/{place.below}" if place.below else folder)
     except FileNotFoundError:
         raise RowError("not_found", "expected a file at the URI, there is none") from None
     except (OSError, ValueError) as error:  # pyarrow's own are of these

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -111,3 +112,24 @@ def test_keys_do_not_show() -> None:
     for word in ("AKIA", "hidden", "passing"):
         assert word not in repr(storage)
     assert pickle.loads(pickle.dumps(storage)) == storage
+
+
+def test_other_stores_are_pyarrows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The root alone is handed to pyarrow; a row's segments are joined to what it gives."""
+    import pyarrow.fs
+
+    asked = []
+
+    class Files:
+        @staticmethod
+        def from_uri(uri: str) -> tuple[Any, str]:
+            asked.append(uri)
+            return pyarrow.fs.LocalFileSystem(), f"{tmp_path}/in"
+
+    (tmp_path / "in" / "x").mkdir(parents=True)
+    (tmp_path / "in" / "x" / "a b.wav").write_bytes(recordings.wav(noise(2)))
+    monkeypatch.setattr(pyarrow.fs, "FileSystem", Files)
+    root = "abfss://box@account.dfs.core.windows.net/to hear"
+    assert heard(f"{root}/x/a%20b.wav", Storage(), root) == 2
+    assert heard(f"{root}/x/c.wav", Storage(), root) == "not_found"
+    assert asked == ["abfss://box@account.dfs.core.windows.net/to%20hear"]
