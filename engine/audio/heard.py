@@ -1,4 +1,4 @@
-"""The features of whole recordings, those of like length together: batches out of a pool that holds a bounded amount."""
+"""The features of whole recordings, put together by length: batches out of a pool that holds a bounded amount."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -72,8 +72,8 @@ class AudioTask(Task):
     that pieces of many share a batch, and no more of them is decoded than the device is about to need.
     """
 
-    needs = ("features",)
-    fixed = ("roots", "max_duration_s", "max_bytes", "max_decoded_bytes")
+    needs: ClassVar[tuple[str, ...]] = ("features",)
+    fixed: ClassVar[tuple[str, ...]] = ("roots", "max_duration_s", "max_bytes", "max_decoded_bytes")
     manifest: Manifest
 
     def __init__(self, loaded: LoadedModel) -> None:
