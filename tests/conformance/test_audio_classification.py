@@ -1,21 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tests import audio_models
-from tests.conformance.audio import AudioConformance
+from tests.conformance.whole_audio import WholeAudioConformance
 
 
-class TestAudioClassification(AudioConformance):
+class TestAudioClassification(WholeAudioConformance):
     task = "audio-classification"
     params: ClassVar = {"top_k": 2, "function_to_apply": "sigmoid", "max_length_s": 0.5}
     half_tolerance = 0.1
-    too_short = "invalid_audio"
+    short = ("one sample", "no sample")
 
     @classmethod
     def save(cls, folder: Path) -> None:
         audio_models.save_encoder(folder, num_labels=3, **audio_models.LAYER_NORM)
-
-    def numbers(self, row: dict[str, Any]) -> list[float]:
-        return [one["score"] for one in sorted(row["scores"], key=lambda one: one["label"])]
