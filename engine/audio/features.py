@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-#: Encoders whose convolutions see past a recording's end nothing but the zeros they see when it stands alone, where
-#: an attention mask is given (Data2Vec's, SEW's and the Conformer's see what earlier layers made of the padding).
+#: Encoders that mask padding wherever a position hears others. Of those left out, Data2Vec's, SEW's and the Conformer's
+#: convolve over what padding became in the layers before.
 _MASKED: Final = frozenset({"wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat"})
 
 
@@ -32,23 +32,23 @@ def shortest(config: Any, features: Any) -> int:
     """
     samples = 1
     if hasattr(config, "conv_kernel") and hasattr(config, "conv_stride"):
+        samples = int(getattr(config, "squeeze_factor", 1))  # frames that SEW makes one of
         for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
             samples = (samples - 1) * stride + kernel
     frames = {"ASTFeatureExtractor": 1, "SeamlessM4TFeatureExtractor": 2}.get(type(features).__name__)
     return _frames(features, frames) if frames else samples
 
 
-def takes_padding(config: Any, features: Any) -> bool:
+def takes_padding(config: Any) -> bool:
     """Whether a recording padded beside longer ones gives, in exact arithmetic, what it gives alone.
 
-    Group norm takes its mean over all of time, the padding too, so that only encoders with layer norm can be padded.
+    Where a mask is given, and the convolutions over samples hear each by itself (``engine.speech.convolutions``).
     """
-    if getattr(config, "add_adapter", False):
+    if getattr(config, "add_adapter", False) or getattr(config, "conv_pos_batch_norm", False):
         return False
     if config.model_type == "wav2vec2-bert":
         return bool(config.position_embeddings_type == "relative_key")
-    masked = config.model_type in _MASKED and config.feat_extract_norm == "layer"
-    return bool(masked and features.return_attention_mask and not getattr(config, "conv_pos_batch_norm", False))
+    return config.model_type in _MASKED
 
 
 def _frames(features: Any, count: int) -> int:

@@ -51,7 +51,7 @@ class AudioClassification(WholeAudioTask):
         self.function = _FUNCTIONS.get(config.problem_type, "softmax")
 
     def compute(self, inputs: Mapping[str, Any]) -> Any:
-        return self.loaded(**inputs).logits
+        return self.model_output(inputs).logits
 
     def decode(
         self, encoded: Encoded, rows: Index, outputs: Sequence[Answer], params: AudioClassificationParams

@@ -18,6 +18,7 @@ from engine.audio.stream import Stream
 from engine.batching import Failures, Index, isolate
 from engine.errors import ParameterError, RowError
 from engine.models.load import LoadedModel
+from engine.speech.convolutions import hear, hear_one_by_one
 from engine.tasks.audio import AudioParams, AudioTask
 from engine.tasks.base import Encoded
 
@@ -59,22 +60,25 @@ class WholeAudioTask(AudioTask):
     """A task that hears a recording's start, ``max_length_s`` at most, in one piece. ``Params`` is a WholeAudioParams.
 
     Features are made by the model's own extractor, one recording at a time, as transformers makes them. Those of like
-    length share a batch: padded where the model's mask makes that the same, else of equal length only.
+    length share a batch: padded where a mask makes that the same, else of equal length only.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         self.longest = longest(self.features)
         self.shortest = shortest(self.model.config, self.features)
-        self.pads = takes_padding(self.model.config, self.features)
+        self.pads = takes_padding(self.model.config)
+        self.masks = self.pads and self.model.main_input_name == "input_values"
+        if self.masks:
+            hear_one_by_one(self.model)
 
     @abstractmethod
     def compute(self, inputs: Mapping[str, Any]) -> Any:
         """Tensors of a batch on the device → a tensor [recordings, numbers]."""
 
     def batch_windows(self, params: AudioParams) -> int:
-        """As asked; else fewer of those that convolutions read sample by sample, whose activations are the largest."""
-        if params.batch_windows or self.longest is not None:
+        """As asked; else fewer where convolutions read samples of all at once, whose activations are the largest."""
+        if params.batch_windows or self.longest is not None or self.pads:
             return super().batch_windows(params)
         return 2 if self.device == "cpu" else 16
 
@@ -82,13 +86,12 @@ class WholeAudioTask(AudioTask):
         params: WholeAudioParams = encoded.data.params
         limit = self._limit(params)
         budget = self.batch_windows(params) * limit
-        # Whatever its length a recording's turn comes in threads: enough of them wait that short ones fill a batch.
-        ahead = 64 if self.device == "cpu" else 256
+        pool = 2 * super().batch_windows(params) * limit
+        ahead = 64 if self.device == "cpu" else 128  # pieces, of whatever length: short ones have to fill a batch too
         answers: dict[int, Answer | RowError] = {}
         failures: Failures = {}
         with self.pieces(encoded, items, self._cut(limit), ahead=ahead) as pieces:
             heard = _heard(pieces, failures)
-            pool = budget if self.longest is not None else 4 * budget
             for batch in batches(heard, budget, pool=pool, overhead=self.rate // 2 if self.pads else 0):
                 answers |= self._answers(batch)
         return [failures.get(item) or answers[item] for item in items.tolist()]
@@ -100,6 +103,13 @@ class WholeAudioTask(AudioTask):
             pa.array([one.seconds for one in answers], pa.float64()),
             pa.array([one.truncated for one in answers], pa.bool_()),
         ]
+
+    def model_output(self, inputs: Mapping[str, Any]) -> Any:
+        """The model's output for tensors of a batch."""
+        if not self.masks:
+            return self.loaded(**inputs)
+        samples, mask = inputs["input_values"], inputs["attention_mask"]
+        return hear(self.loaded, samples, mask.sum(1).tolist(), attention_mask=mask)
 
     def _limit(self, params: WholeAudioParams) -> int:
         asked = max(1, round(params.max_length_s * self.rate))
@@ -116,6 +126,8 @@ class WholeAudioTask(AudioTask):
                 raise RowError("invalid_audio", f"expected at least {least} for this model, got {samples.size}")
             made = self.features(samples, sampling_rate=self.rate, return_tensors="np")
             arrays = {name: np.asarray(array[0]) for name, array in made.items()}
+            if self.masks:
+                arrays["attention_mask"] = np.ones(samples.size, np.int64)
             cost = limit if self.longest is not None else samples.size
             yield Heard(-1, arrays, samples.size, truncated, cost)
 

@@ -48,6 +48,7 @@ def test_frames_that_ast_cuts_off_hang_on_no_sample_that_it_hears() -> None:
     ("config", "features", "samples"),
     [
         (config("wav2vec2"), Wav2Vec2FeatureExtractor(), 400),
+        (config("sew"), Wav2Vec2FeatureExtractor(), 720),
         (config("whisper"), WhisperFeatureExtractor(), 1),
         (config("clap"), ClapFeatureExtractor(), 1),
         (config("audio-spectrogram-transformer"), ASTFeatureExtractor(num_mel_bins=32), 400),
@@ -70,26 +71,17 @@ def test_below_the_least_transformers_raises(tmp_path: Path) -> None:
         model(torch.ones(1, least - 1))
 
 
-@pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize(
     ("config", "takes"),
     [
-        *((config(name, feat_extract_norm="layer"), True) for name in ("wav2vec2", "hubert", "wavlm", "unispeech")),
-        (config("wav2vec2", feat_extract_norm="group"), False),
-        (config("wav2vec2", feat_extract_norm="layer", add_adapter=True), False),
-        (config("hubert", feat_extract_norm="layer", conv_pos_batch_norm=True), False),
-        (config("data2vec-audio"), False),
-        (config("sew"), False),
-        (config("wav2vec2-conformer", feat_extract_norm="layer"), False),
-        (config("whisper"), False),
+        *((config(name), True) for name in ("wav2vec2", "hubert", "wavlm", "unispeech", "wav2vec2-bert")),
+        (config("wav2vec2", feat_extract_norm="layer"), True),
+        (config("wav2vec2", add_adapter=True), False),
+        (config("hubert", conv_pos_batch_norm=True), False),
+        (config("wav2vec2-bert", position_embeddings_type="rotary"), False),
+        (config("wav2vec2-bert", add_adapter=True), False),
+        *((config(name), False) for name in ("data2vec-audio", "sew", "wav2vec2-conformer", "whisper", "clap")),
     ],
 )
-def test_which_encoders_take_padding(config: Any, takes: bool, masked: bool) -> None:
-    assert takes_padding(config, Wav2Vec2FeatureExtractor(return_attention_mask=masked)) == (takes and masked)
-
-
-def test_which_kinds_of_w2v_bert_take_padding() -> None:
-    features = SeamlessM4TFeatureExtractor()
-    assert takes_padding(config("wav2vec2-bert"), features)
-    assert not takes_padding(config("wav2vec2-bert", position_embeddings_type="rotary"), features)
-    assert not takes_padding(config("wav2vec2-bert", add_adapter=True), features)
+def test_which_encoders_take_padding(config: Any, takes: bool) -> None:
+    assert takes_padding(config) == takes
