@@ -12,10 +12,17 @@ from engine.tasks import task_class
 _PICKLED: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _OTHER_FRAMEWORKS: Final = ("*.h5", "*.msgpack", "*.onnx", "*.gguf")
 
+#: Encoders of sound, whose ForSequenceClassification hears recordings.
+_SOUND: Final = (
+    *("Data2VecAudio", "Hubert", "SEW", "SEWD", "UniSpeech", "UniSpeechSat"),
+    *("Wav2Vec2", "Wav2Vec2Bert", "Wav2Vec2Conformer", "WavLM"),
+)
 #: What a folder that names no task is for, by the ending of its architecture, where that leaves no doubt.
 _TASK_OF: Final = {
     "TapasForQuestionAnswering": "table-question-answering",
     "MarianMTModel": "translation",
+    **dict.fromkeys((f"{one}ForSequenceClassification" for one in _SOUND), "audio-classification"),
+    "ForAudioClassification": "audio-classification",
     "ForSequenceClassification": "text-classification",
     "ForTokenClassification": "token-classification",
     "ForMaskedLM": "fill-mask",

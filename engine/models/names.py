@@ -57,6 +57,11 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     "summarization": _GENERATION,
     "translation": {**_GENERATION, "src_lang": "source_language", "tgt_lang": "target_language"},
     "text2text-generation": _GENERATION,
+    "automatic-speech-recognition": {
+        "condition_on_prev_tokens": "condition_on_previous",
+        "task": "speech_task",
+        "temperature": "temperatures",
+    },
     # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
     "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
     "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
@@ -64,6 +69,10 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 #: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
 _WRITTEN: Final = ("summarization", "translation", "text2text-generation")
 _GENERATIVE: Final = (*_WRITTEN, "text-generation", "llm/v1/completions")
+#: What a pipeline of speech times → what we do.
+_TIMESTAMPS: Final[Mapping[Any, str]] = {False: "none", True: "segments", "word": "words"}
+#: Arguments of a pipeline of speech that are as good as left out where they are null.
+_NULL: Final = ("chunk_length_s", "return_timestamps", "stride_length_s", "temperature")
 #: Ours, that of transformers' pipelines, and its generate's, in order of precedence.
 _STOP: Final = ("stop", "stop_sequence", "stop_strings")
 
@@ -87,8 +96,11 @@ def languages(name: str) -> dict[str, str]:
 def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters under our names, and as we have them.
 
-    Bounds of a text that is written are numbers of new tokens, stop strings a list; a stride asks for windows.
+    Bounds of a text that is written are numbers of new tokens, stop strings a list; a stride asks for windows. What a
+    pipeline of speech hands to generate stands beside its other parameters.
     """
+    if task == "automatic-speech-recognition":
+        params = _speech(params)
     ours = _PARAMETERS.get(task, {})
     named = {ours.get(name, name): value for name, value in params.items()}
     if task in _GENERATIVE:
@@ -96,6 +108,26 @@ def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
     if task == "token-classification" and named.get("stride") is not None:
         named.setdefault("long_text", "chunk")  # of transformers' pipeline a stride alone asks for windows
     return _new_tokens(named) if task in _WRITTEN else named
+
+
+def _speech(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What a pipeline of speech takes, generate's arguments among it, as our parameters."""
+    given = {**params, **(params.get("generate_kwargs") or {})}
+    given = {name: value for name, value in given.items() if value is not None or name not in _NULL}
+    given.pop("generate_kwargs", None)
+    if given.get("return_timestamps") in (True, False, "word"):
+        given["timestamps"] = _TIMESTAMPS[given.pop("return_timestamps")]
+    if isinstance(given.get("temperature"), int | float):
+        given["temperature"] = [given["temperature"]]
+    if "chunk_length_s" not in given:
+        return given
+    # Whisper's pipeline reads windows side by side where their length is given, and its own long form where that is 0.
+    window = given.pop("chunk_length_s")
+    if not window:
+        return {**given, "long_form": "sequential"}
+    stride = given.pop("stride_length_s", window / 6)  # the pipeline's default
+    both = max(stride) if isinstance(stride, list | tuple) else stride
+    return {**given, "long_form": "fast", "window_s": window, "stride_s": both}
 
 
 def _stop(params: Mapping[str, Any]) -> dict[str, Any]:

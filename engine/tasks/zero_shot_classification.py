@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from engine.batching import Failures, Index
-from engine.errors import ParameterError, RowError, UnsupportedTaskError
+from engine.errors import RowError, UnsupportedTaskError
 from engine.models.first_token import first_token_only
 from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
 from engine.schema import schema_of
 from engine.tasks.base import Encoded
-from engine.tasks.candidates import Candidates, for_all, of_column
+from engine.tasks.candidates import check_template, for_all, of_column, ranked, without_labels
 from engine.tasks.limits import longest_input
 from engine.tasks.pairs import Pairs, pair_up
 from engine.tasks.text import TextParams, TextTask, encoded_rows
@@ -27,11 +26,6 @@ from engine.tasks.text_classification import apply_function
 from engine.tasks.tokens import collate, texts_of
 
 log = logging.getLogger(__name__)
-
-_NO_LABELS: Final = (
-    "expected labels in the column of candidate_labels, as a list of strings or with commas between them; "
-    "got null, none, or a null among them"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +45,7 @@ class ZeroShotClassificationParams(TextParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not _takes_a_label(self.hypothesis_template):
-            raise ParameterError(
-                "expected hypothesis_template to be a sentence with one {} where the label goes, "
-                f"got {self.hypothesis_template!r}"
-            )
+        check_template(self.hypothesis_template)
 
 
 @dataclass(frozen=True)
@@ -106,7 +96,7 @@ class ZeroShotClassification(TextTask):
         limit = longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length)
         pairs = pair_up(self.tokenizer, texts, hypotheses, labels.row, labels.name, max_length=limit)
         failures = encoded_rows(pairs, len(texts), params, limit).failures
-        failures |= _without_labels(labels, len(texts)) | _without_room(pairs, limit)
+        failures |= without_labels(labels, len(texts)) | _without_room(pairs, limit)
         good = ~np.isin(pairs.owner, list(failures))
         kept = pairs.only(good)
         data = Hypotheses(kept, labels.names, labels.name[good])
@@ -130,15 +120,10 @@ class ZeroShotClassification(TextTask):
         items = np.flatnonzero(np.isin(encoded.owner, rows))
         counts = np.bincount(encoded.owner, minlength=encoded.rows)[rows]
         scores = label_scores(outputs, counts, params.multi_label)
+        names = data.names.take(pa.array(data.name[items]))
         # Ties as the pipeline has them, which turns an ascending order round: the later label first.
-        best = np.lexsort((-np.arange(items.size), -scores, np.repeat(np.arange(rows.size), counts)))
-        names = data.names.take(pa.array(data.name[items][best]))
-        ranked = pa.array(scores[best], pa.float32())
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        first, type_ = pa.array(offsets[:-1]), schema.fields[2].type
-        pairs = pa.StructArray.from_arrays([names, ranked], fields=list(type_.value_type.fields))
-        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pairs, type=type_)
-        columns = [names.take(first), ranked.take(first), lists, *self.token_columns(encoded, rows)]
+        columns = ranked(names, counts, scores, schema.fields[2].type, later_first=True)
+        columns += self.token_columns(encoded, rows)
         return pa.StructArray.from_arrays(columns, fields=list(schema.fields))
 
 
@@ -158,14 +143,6 @@ def label_scores(logits: npt.NDArray[np.float32], counts: Index, multi_label: bo
     return np.where(counts[row] == 1, alone, shared).astype(np.float32)
 
 
-def _takes_a_label(template: str) -> bool:
-    try:
-        parts = list(string.Formatter().parse(template))
-    except ValueError:
-        return False
-    return [part[1:] for part in parts if part[1] is not None] == [("", "", None)]
-
-
 def _places(config: Any) -> tuple[int, int]:
     """Where the logits of entailment and contradiction stand, as transformers' pipeline finds them."""
     found = (place for label, place in config.label2id.items() if label.lower().startswith("entail"))
@@ -174,11 +151,6 @@ def _places(config: Any) -> tuple[int, int]:
         log.warning("no label of the model starts with entail: the last one is taken for entailment")
         entailment = -1
     return entailment, -1 if entailment == 0 else 0
-
-
-def _without_labels(labels: Candidates, rows: int) -> Failures:
-    error = RowError("invalid_parameter", _NO_LABELS)
-    return dict.fromkeys(np.setdiff1d(np.arange(rows), labels.row).tolist(), error)
 
 
 def _without_room(pairs: Pairs, limit: int | None) -> Failures:

@@ -13,6 +13,7 @@ from engine.schema import SCHEMAS
     ("name", "ours"),
     [
         ("sentiment-analysis", "text-classification"),
+        ("text-to-speech", "text-to-audio"),
         ("ner", "token-classification"),
         ("translation_en_to_de", "translation"),
         ("translation_zh_Hans_to_pt_BR", "translation"),
@@ -35,13 +36,12 @@ def test_our_own_names_are_kept() -> None:
         ("vqa", "images and video are not scored; run it through mlflow.pyfunc.spark_udf"),
         ("image-classification", "images and video are not scored"),
         ("video-classification", "images and video are not scored"),
-        ("automatic-speech-recognition", "audio comes in a later release; until then run it through mlflow.pyfunc"),
         ("conversational", "give task text-generation (text2text-generation for an encoder-decoder) and a prompt"),
         ("llm/v1/chat", "chats come in a later release; give task text-generation"),
     ],
 )
 def test_what_is_not_scored_is_refused_with_what_to_do(name: str, words: str) -> None:
-    with pytest.raises(UnsupportedTaskError, match=rf"expected a task on texts, got {name}: ") as caught:
+    with pytest.raises(UnsupportedTaskError, match=rf"expected a task on texts or audio, got {name}: ") as caught:
         task_of(name)
     assert words in str(caught.value)
 
@@ -98,3 +98,26 @@ def test_a_length_that_counts_the_prompt_does_not_cut_it() -> None:
         "top_k": 5,
     }
     assert params_of("text-classification", {"max_length": 30}) == {"max_length": 30}
+
+
+@pytest.mark.parametrize(
+    ("logged", "ours"),
+    [
+        ({"return_timestamps": True}, {"timestamps": "segments"}),
+        ({"return_timestamps": "word"}, {"timestamps": "words"}),
+        ({"return_timestamps": False}, {"timestamps": "none"}),
+        ({"return_timestamps": "char"}, {"return_timestamps": "char"}),  # left out later, and named
+        ({"chunk_length_s": 30}, {"long_form": "fast", "window_s": 30, "stride_s": 5.0}),
+        ({"chunk_length_s": 20, "stride_length_s": [4, 2]}, {"long_form": "fast", "window_s": 20, "stride_s": 4}),
+        ({"chunk_length_s": 20, "stride_length_s": 3}, {"long_form": "fast", "window_s": 20, "stride_s": 3}),
+        ({"chunk_length_s": 0}, {"long_form": "sequential"}),
+        ({"generate_kwargs": {"task": "translate", "language": "de"}}, {"speech_task": "translate", "language": "de"}),
+        ({"temperature": 0.0}, {"temperatures": [0.0]}),
+        ({"generate_kwargs": {"temperature": (0.0, 0.5)}}, {"temperatures": (0.0, 0.5)}),
+        ({"condition_on_prev_tokens": True, "logprob_threshold": None}, None),
+        (dict.fromkeys(("return_timestamps", "chunk_length_s", "stride_length_s", "generate_kwargs")), {}),
+    ],
+)
+def test_what_a_pipeline_of_speech_takes(logged: dict[str, object], ours: dict[str, object] | None) -> None:
+    expected = {"condition_on_previous": True, "logprob_threshold": None} if ours is None else ours
+    assert params_of("automatic-speech-recognition", logged) == expected

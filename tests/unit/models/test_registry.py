@@ -160,7 +160,7 @@ def without_transformers(folder: Path) -> None:
             UnsupportedTaskError,
             "among text-classification, token-classification",
         ),
-        (flavor_without(task="vqa"), UnsupportedTaskError, "expected a task on texts, got vqa: images and video"),
+        (flavor_without(task="vqa"), UnsupportedTaskError, "expected a task on texts or audio, got vqa: images and"),
         (flavor_without(framework="tf"), ModelError, "was logged with TensorFlow's or Flax's: load it with transform"),
         (without_transformers, UnsafeModelError, "scoring it runs the code it was logged with"),
         (only_pickled, UnsafeModelError, "found only pytorch_model.bin, which is unpickled to be read"),
