@@ -54,7 +54,7 @@ def _promised_s(known: Any, file: Watched) -> float | None:
 
 def _open(file: Watched) -> Any:
     """The file as libsndfile reads it; None where it can't, or not to the end."""
-    import soundfile  # type: ignore[import-untyped]
+    import soundfile
 
     try:
         known = soundfile.SoundFile(file)

@@ -99,6 +99,6 @@ def _one_channel(block: Samples, channel: int | None) -> Samples:
 def _resampler(source: float, target: int) -> Callable[[Samples, bool], Samples]:
     if source == target:
         return lambda block, last: block
-    import soxr  # type: ignore[import-untyped]
+    import soxr
 
     return soxr.ResampleStream(source, target, 1, dtype="float32", quality="HQ").resample_chunk  # type: ignore[no-any-return]
