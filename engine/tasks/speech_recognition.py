@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ class SpeechRecognitionParams(AudioParams):
         max_new_tokens: tokens of a window at most; null takes what the model allows.
         window_s: seconds of a window of CTC models.
         stride_s: seconds that a window of CTC models shares with each neighbour.
+        seed: what is drawn at temperatures above 0 depends on beside the recording; null takes the row's key in a job, else
+            the parameters.
     """
 
     timestamps: Literal["none", "segments", "words"] = "segments"
@@ -71,6 +73,10 @@ class SpeechRecognition(AudioTask):
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         self.recognizer = recognizer(self)
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        self.recognizer.check(params)
+        return super().encode(inputs, params)
 
     def forward(self, encoded: Encoded, items: Index) -> Sequence[Transcript | RowError]:
         return self.recognizer.transcribe(encoded, items)
