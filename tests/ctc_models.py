@@ -49,6 +49,14 @@ def config(kind: str, *, norm: str | None = None, **overrides: Any) -> Any:
     if kind == "wav2vec2-bert":
         own: dict[str, Any] = {**_SIZES, "conv_depthwise_kernel_size": 5, "left_max_position_embeddings": 8}
         return AutoConfig.for_model(kind, **{**own, "right_max_position_embeddings": 4, **overrides})
+    if kind == "parakeet_ctc":
+        encoder = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+        encoder |= {"subsampling_conv_channels": 8, "conv_kernel_size": 5, "num_mel_bins": 80}
+        return AutoConfig.for_model(kind, vocab_size=len(LETTERS), pad_token_id=0, encoder_config=encoder, **overrides)
+    if kind == "lasr_ctc":
+        encoder = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+        encoder |= {"subsampling_conv_channels": 8, "conv_kernel_size": 5, "num_mel_bins": 128}
+        return AutoConfig.for_model(kind, vocab_size=len(LETTERS), pad_token_id=0, encoder_config=encoder, **overrides)
     chosen = {"layer": _LAYER, "group": {"feat_extract_norm": "group"}}.get(norm or "", {})
     return AutoConfig.for_model(kind, **{**_SAMPLES, **_OWN.get(kind, {}), **chosen, **overrides})
 
@@ -65,7 +73,8 @@ def save(folder: Path, kind: str = "wav2vec2", *, seed: int = 0, **overrides: An
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1 and "conv_layers" not in name:
                 parameter.normal_(0.0, 0.25)
-        model.lm_head.bias[[0, 4]] += 1.5  # some blanks, some ends of words
+        head = model.lm_head if hasattr(model, "lm_head") else model.ctc_head
+        head.bias[[0, 4]] += 1.5  # some blanks, some ends of words
     model.save_pretrained(folder)
     tokenizer(folder).save_pretrained(folder)
     features(kind).save_pretrained(folder)
@@ -80,6 +89,7 @@ def tokenizer(folder: Path, **arguments: Any) -> Any:
 
 
 def features(kind: str) -> Any:
-    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2FeatureExtractor
+    import transformers
 
-    return SeamlessM4TFeatureExtractor() if kind == "wav2vec2-bert" else Wav2Vec2FeatureExtractor()
+    own = {"wav2vec2-bert": "SeamlessM4T", "parakeet_ctc": "Parakeet", "lasr_ctc": "Lasr"}.get(kind, "Wav2Vec2")
+    return getattr(transformers, f"{own}FeatureExtractor")()

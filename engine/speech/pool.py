@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -42,24 +41,28 @@ class Pool:
         self._waiting: list[Window] = []
 
     def add(self, window: Window) -> Iterator[list[Window]]:
-        """The batch that has to leave to make room, if any."""
+        """The batch that is full, or has to leave to make room, if any."""
         self._waiting.append(window)
-        if len(self._waiting) >= 4 * self._size:
-            yield self._take()
+        if not self._mixed and len(alike := self._alike(window)) == self._size:
+            yield self._leave(alike)
+        elif len(self._waiting) == 4 * self._size:
+            yield self._next()
 
     def rest(self) -> Iterator[list[Window]]:
         """Batches of all that wait."""
         while self._waiting:
-            yield self._take()
+            yield self._next()
 
-    def _take(self) -> list[Window]:
-        """The longest windows, or where lengths may not be mixed those of the most frequent one."""
-        waiting = sorted(self._waiting, key=lambda window: -len(window.inputs))
-        if not self._mixed:
-            [(length, _)] = Counter(len(window.inputs) for window in waiting).most_common(1)
-            waiting.sort(key=lambda window: len(window.inputs) != length)
-            taken = [window for window in waiting[: self._size] if len(window.inputs) == length]
-        else:
-            taken = waiting[: self._size]
-        self._waiting = waiting[len(taken) :]
-        return taken
+    def _next(self) -> list[Window]:
+        """The longest windows; where lengths may not be mixed those like the oldest: rare lengths must not pile up."""
+        if self._mixed:
+            return self._leave(sorted(self._waiting, key=lambda window: -len(window.inputs))[: self._size])
+        return self._leave(self._alike(self._waiting[0]))
+
+    def _alike(self, window: Window) -> list[Window]:
+        return [one for one in self._waiting if len(one.inputs) == len(window.inputs)]
+
+    def _leave(self, batch: list[Window]) -> list[Window]:
+        gone = {id(window) for window in batch}
+        self._waiting = [window for window in self._waiting if id(window) not in gone]
+        return batch
