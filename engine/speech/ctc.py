@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 #: Parameters of speech recognition that CTC models understand.
 _OURS: Final = ("timestamps", "window_s", "stride_s", "seed")
+#: Seconds of audio that a device computes at once, and that wait for others of their length. A CPU is busy with one
+#: window of 30 s, which takes half a GiB with wav2vec2 and attention's weights, 100 MiB a layer of WavLM, once.
+_SECONDS: Final = {"cpu": (30, 300), "cuda": (960, 3840)}
+#: Windows of a batch at most.
+_WINDOWS: Final = 256
 
 
 @dataclass
@@ -81,17 +86,16 @@ class CtcRecognizer(Recognizer):
 
     def transcribe(self, encoded: Encoded, items: Index) -> Sequence[Transcript | RowError]:
         params = encoded.data.params
-        size = params.batch_windows or (4 if self.task.device == "cpu" else 32)
         heard = {item: Heard() for item in items.tolist()}
         done: dict[int, Transcript | RowError] = {}
-        pool = Pool(size=size, mixed=self.geometry.padded)
+        pool = self._pool(params)
 
         def settle(batch: list[Window]) -> None:
             self._hear(batch, heard)
             for item in {window.item for window in batch}:
                 self._finish(item, heard, done, encoded)
 
-        with self.task.pieces(encoded, items, lambda stream: self._cut(stream, params), ahead=2 * size) as pieces:
+        with self.task.pieces(encoded, items, lambda stream: self._cut(stream, params), ahead=16) as pieces:
             for piece in pieces:
                 one = heard[piece.item]
                 if piece.value is None:
@@ -104,6 +108,15 @@ class CtcRecognizer(Recognizer):
         for batch in pool.rest():
             settle(batch)
         return [done[item] for item in items.tolist()]
+
+    def _pool(self, params: SpeechRecognitionParams) -> Pool:
+        at_once, waiting = (
+            seconds * self.task.rate for seconds in _SECONDS["cpu" if self.task.device == "cpu" else "cuda"]
+        )
+        size, budget = _WINDOWS, at_once
+        if params.batch_windows is not None:
+            size, budget = params.batch_windows, params.batch_windows * self._lengths(params)[0]
+        return Pool(size=size, budget=budget, waiting=max(waiting, budget), mixed=self.geometry.padded)
 
     def _lengths(self, params: SpeechRecognitionParams) -> tuple[int, int]:
         """Samples of a window and of its stride."""
@@ -122,7 +135,9 @@ class CtcRecognizer(Recognizer):
             inputs = np.asarray(features[self.model.main_input_name][0], np.float32)
             mask = None if self.geometry.convolutions else np.asarray(features["attention_mask"][0], np.int64)
             kept = stretch.kept(self.geometry.ratio)
-            yield Window(-1, inputs, mask, stretch.start // self.geometry.ratio + kept.start, kept)
+            yield Window(
+                -1, stretch.samples.size, inputs, mask, stretch.start // self.geometry.ratio + kept.start, kept
+            )
 
     def _hear(self, batch: list[Window], heard: dict[int, Heard]) -> None:
         """Computes windows and hands the frames of each to its recording; those of a failed recording are dropped."""
