@@ -37,8 +37,6 @@ class SpeechRecognitionParams(AudioParams):
         max_new_tokens: tokens of a window at most; null takes what the model allows.
         window_s: seconds of a window of CTC models.
         stride_s: seconds that a window of CTC models shares with each neighbour.
-        seed: what is drawn at temperatures above 0 depends on beside the recording; null takes the row's key in a job, else
-            the parameters.
     """
 
     timestamps: Literal["none", "segments", "words"] = "segments"
