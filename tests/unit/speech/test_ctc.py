@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from engine.audio.limits import Limits
 from engine.audio.recording import Recording
-from engine.audio.stream import Samples
+from engine.audio.stream import Samples, Stream
 from engine.batching import Outputs
 from engine.errors import ROW_ERROR_CODES, ParameterError, RowError
 from engine.models.bundle import make_bundle
@@ -44,21 +45,23 @@ KINDS = [
 
 
 class Given(Recording):
-    """Samples at the model's rate, in blocks."""
+    """Samples at the model's rate, in blocks, and what is raised after them."""
 
-    def __init__(self, samples: Samples) -> None:
+    def __init__(self, samples: Samples, error: RowError | None = None) -> None:
         self.samples = samples
+        self.error = error
+
+    def sound(self) -> Any:
+        raise NotImplementedError  # it is decoded
 
     def blocks(self, rate: int, channel: int | None, limits: Limits) -> Iterator[Samples]:
         yield from np.array_split(self.samples, max(1, self.samples.size // 7000))
+        if self.error is not None:
+            raise self.error
 
-
-class Broken(Recording):
-    """Samples, and then an error."""
-
-    def blocks(self, rate: int, channel: int | None, limits: Limits) -> Iterator[Samples]:
-        yield speech(0.5, seed=9)
-        raise RowError("unreadable", "the rest can't be read")
+    @contextmanager
+    def open(self, rate: int, channel: int | None, limits: Limits) -> Iterator[Stream]:
+        yield Stream(self.blocks(rate, channel, limits), rate)
 
 
 def speech(seconds: float, *, seed: int) -> Samples:
@@ -190,7 +193,8 @@ def test_words_are_told_where_they_are_asked_for(tmp_path: Path) -> None:
 def test_one_sample_and_none_are_silent_and_a_broken_recording_costs_itself(tmp_path: Path) -> None:
     made = task(ctc_models.save(tmp_path))
     sound = transcripts(made, CLIPS[:3])
-    rows = [CLIPS[0], CLIPS[0][:1], CLIPS[1], CLIPS[0][:0], CLIPS[0][:399], Broken(), CLIPS[2]]
+    broken = RowError("unreadable", "the rest can't be read")
+    rows = [CLIPS[0], CLIPS[0][:1], CLIPS[1], CLIPS[0][:0], CLIPS[0][:399], Given(CLIPS[3], broken), CLIPS[2]]
     found = transcripts(made, rows, batch_windows=2)
     assert [found[0], found[2], found[6]] == sound
     assert [found[i] for i in (1, 3, 4)] == [
