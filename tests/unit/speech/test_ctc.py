@@ -36,6 +36,7 @@ KINDS = [
     ("unispeech", "group"),
     ("unispeech-sat", "layer"),
     ("sew", None),
+    ("sew-d", None),
     ("data2vec-audio", None),
     ("wav2vec2-conformer", None),
     ("wav2vec2-bert", None),
