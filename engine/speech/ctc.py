@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Parameters of speech recognition that CTC models understand.
 _OURS: Final = ("timestamps", "window_s", "stride_s", "seed")
-#: Seconds of audio that a device computes at once, and that wait for others of their length. A CPU is busy with one
-#: window of 30 s, which takes half a GiB with wav2vec2 and attention's weights, 100 MiB a layer of WavLM, once.
+#: Seconds of audio that a device computes at once, and that wait for others of their length. One window of 30 s keeps a
+#: CPU busy and takes 0.5 GiB with wav2vec2-base, 0.6 GiB with WavLM-base, whose attention writes its weights down.
 _SECONDS: Final = {"cpu": (30, 300), "cuda": (960, 3840)}
 #: Windows of a batch at most.
 _WINDOWS: Final = 256

@@ -186,7 +186,7 @@ def test_params_and_inputs_of_a_task_on_recordings(tmp_path: Path) -> None:
     assert [re.sub("; write one that .*", "", problem) for problem in found] == [
         'job.yaml:12: params.roots: expected list of str, got "/calls"',
         "job.yaml:12: params.channel: expected channel of at least 0, got -1",
-        'job.yaml:12: params.max_duration_s: expected given for all rows, got {"column": "longest"}',
+        'job.yaml:12: params.max_duration_s: expected a value for all rows, got {"column": "longest"}',
         "job.yaml:12: params.window: expected a parameter of automatic-speech-recognition, got 20",
     ]
 
