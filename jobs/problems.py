@@ -102,8 +102,9 @@ def _add_params(found: Located, task: str, params: Mapping[str, Data]) -> None:
         try:
             parse_params(task, {**needed, name: Column("") if isinstance(value, dict) else value})
         except ParameterError as error:
-            expected = str(error).partition(", got ")[0].removeprefix(f"expected {name} to be ")
-            if expected == str(error):  # not about the value: the name is unknown
+            expected, got, _ = str(error).partition(", got ")
+            expected = expected.removeprefix(f"expected {name} to be ").removeprefix("expected ")
+            if not got:  # not about the value: the name is unknown
                 expected = f"a parameter of {task}"
             found.add(("params", name), expected, words(value), f"write one that {task} takes: {takes(task)}")
 

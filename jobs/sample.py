@@ -46,9 +46,11 @@ def sample(definition: JobDefinition, *, spark: SparkSession, rows: int = 20) ->
 
 
 def brief(value: Any) -> str:
-    """A value in a few characters: the first of a list's elements, and how many there are."""
+    """A value in a few characters: the first of a list's elements, and how many there are; of bytes how many alone."""
     if isinstance(value, float):
         return f"{value:.4f}"
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes"
     if isinstance(value, dict):
         return " ".join(brief(inner) for inner in value.values())
     if isinstance(value, list):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from engine.schema import SCHEMAS, ddl, schema_of
 from engine.tasks import task_class
@@ -30,11 +31,17 @@ def example(task: str) -> str:
         "model": "models:/my_model@champion",
         "task": task,
         "source": {"table": "my_table", "key": ["id"], "inputs": inputs},
-        "params": {one: ["this", "that"] for one in task_class(task).required},
+        "params": _params(task),
         "sink": {"table": f"my_table_{name}", "output": "result"},
     }
     given = {key: value for key, value in definition.items() if value}
     return str(yaml.safe_dump(given, sort_keys=False, default_flow_style=None, width=100))
+
+
+def _params(task: str) -> dict[str, Any]:
+    needed: dict[str, Any] = {one: ["this", "that"] for one in task_class(task).required}
+    # without a root no path is read
+    return {**needed, "roots": ["/my/recordings"]} if "roots" in task_class(task).fixed else needed
 
 
 def _lines(task: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import activation, adapter, cache, pooling, quantized
+from engine.models import activation, adapter, cache, language_model, pooling, quantized
 from engine.models.auto import auto_class
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
@@ -192,7 +192,7 @@ def _tensors(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _ignore(directory: str, names: list[str]) -> set[str]:
-    return shutil.ignore_patterns(*_NOT_TOKENIZER, "onnx", "openvino", ".git*")(directory, names)
+    return shutil.ignore_patterns(*_NOT_TOKENIZER, language_model.FOLDER, "onnx", "openvino", ".git*")(directory, names)
 
 
 def _move(source: Path, into: Path) -> None:

@@ -60,9 +60,9 @@ def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) ->
     files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
     _assign(model, manifest, {key: one for name in files for key, one in map_tensors(path / name).items()})
     tokenizer = load_tokenizer(path / "tokenizer") if (path / "tokenizer").exists() else None
-    if tokenizer is not None:
-        _pad_token(model, tokenizer)
     features = load_features(path / "features") if (path / "features").exists() else None
+    if tokenizer is not None and features is None:  # the padding token of a tokenizer of speech is its blank
+        _pad_token(model, tokenizer)
     return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device, features)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelNotFoundError, UnsupportedTaskError
-from engine.models import adapter, artifact, flavor, folder, names, quantized
+from engine.models import adapter, artifact, flavor, folder, language_model, names, quantized
 from engine.models.ref import ModelRef
 from engine.tasks import task_class
 
@@ -42,7 +42,8 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
         folder.check_task(ref.model_dir, ref.task)
     else:  # the head may be the adapter's: the weights decide
         adapter.check(ref.adapter_dir)
-    return replace(ref, notes=(*ref.notes, *quantized.check(ref.model_dir)))
+    notes = (*quantized.check(ref.model_dir), *language_model.check(ref.model_dir, ref.tokenizer_dir, ref.features_dir))
+    return replace(ref, notes=(*ref.notes, *notes))
 
 
 def pin(uri: str) -> tuple[str, str | None]:

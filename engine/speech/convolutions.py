@@ -3,8 +3,8 @@
 wav2vec2 and its kin turn samples into frames by a stack of convolutions. In half of them (``feat_extract_norm`` is
 "group") its first layer normalises each channel over time, padding included, so that a batch's longest recording
 changes every other. Heard one by one, at their own lengths, recordings share all layers above, which mask padding. The
-stack is a third of the model's arithmetic, is done per recording anyway, and its memory, 400 times the samples', is
-then needed for one recording at a time.
+stack is a third of the arithmetic of a base model, and its memory, a hundred times the samples', is then needed for one
+recording at a time.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from engine.tasks.base import Encoded
 
 if TYPE_CHECKING:
     from engine.tasks.audio import AudioTask
+    from engine.tasks.speech_recognition import SpeechRecognitionParams
 
 
 class Recognizer(ABC):
@@ -22,6 +23,9 @@ class Recognizer(ABC):
         self.task = task
         self.model = task.model
         self.tokenizer = task.tokenizer
+
+    def check(self, params: SpeechRecognitionParams) -> None:  # noqa: B027 - many models have nothing to refuse
+        """Raises RowError(invalid_parameter) where this model can't take these parameters."""
 
     @abstractmethod
     def transcribe(self, encoded: Encoded, items: Index) -> Sequence[Transcript | RowError]:

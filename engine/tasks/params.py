@@ -41,7 +41,7 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
             )
     by_column = [name for name in task_class(task).fixed if isinstance(params.get(name), Column)]
     if by_column:
-        raise ParameterError(f"expected {', '.join(by_column)} to be given for all rows, got a column: write the value")
+        raise ParameterError(f"expected {', '.join(by_column)} to be a value for all rows, got a column: write it")
     missing = [name for name in required if params.get(name) is None]
     if missing:
         raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,6 +71,10 @@ class SpeechRecognition(AudioTask):
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
         self.recognizer = recognizer(self)
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        self.recognizer.check(params)
+        return super().encode(inputs, params)
 
     def forward(self, encoded: Encoded, items: Index) -> Sequence[Transcript | RowError]:
         return self.recognizer.transcribe(encoded, items)

@@ -77,6 +77,7 @@ def test_tasks_shows_every_field_of_every_task_and_a_job_of_it(tmp_path: Path) -
         assert one in done.stdout
         (tmp_path / "job.yaml").write_text(textwrap.dedent(job))
         assert embercast("validate", str(tmp_path / "job.yaml")).exit_code == 0
+        assert ("roots: [/my/recordings]" in job) == (schema.inputs[0].name == "audio")
         for field in schema.output.fields:
             assert f"    {field.name}: " in one
     assert "    top_k: int or null = null" in done.stdout

@@ -177,6 +177,20 @@ def test_params_of_a_task_that_needs_some(tmp_path: Path) -> None:
     ]
 
 
+def test_params_and_inputs_of_a_task_on_recordings(tmp_path: Path) -> None:
+    text = GOOD.replace("task: text-classification", "task: automatic-speech-recognition")
+    heard = text.replace("{text: body}", "{audio: recording, sampling_rate: hertz}")
+    assert load(write(tmp_path, heard + "params: {roots: [s3a://calls/], language: {column: lang}}\n"))
+    given = "params: {roots: /calls, channel: -1, max_duration_s: {column: longest}, window: 20}\n"
+    found = wrong(write(tmp_path, heard + given))
+    assert [re.sub("; write one that .*", "", problem) for problem in found] == [
+        'job.yaml:12: params.roots: expected list of str, got "/calls"',
+        "job.yaml:12: params.channel: expected channel of at least 0, got -1",
+        'job.yaml:12: params.max_duration_s: expected a value for all rows, got {"column": "longest"}',
+        "job.yaml:12: params.window: expected a parameter of automatic-speech-recognition, got 20",
+    ]
+
+
 def test_params(tmp_path: Path) -> None:
     job = load(write(tmp_path, GOOD + "params: {top_k: {column: k}, max_length: 64}\n"))
     assert job.request().params == {"top_k": Column("k"), "max_length": 64}

@@ -224,7 +224,7 @@ def test_a_sample_is_short_and_its_brackets_are_no_markup() -> None:
     text = shown(Sample([{"[id]": "[/red]7"}, {"[id]": "8"}], [struct, failed]))
     for part in ("[id]", "[/red]7", "0.1235, -0.5000, 1.0000, … (4)", "[/bold]a 0.7500", "False", "non_finite"):
         assert part in text
-    assert [brief(value) for value in ("a", 3, 1.0, [])] == ["a", "3", "1.0000", ""]
+    assert [brief(value) for value in ("a", 3, 1.0, [], b"RIFF")] == ["a", "3", "1.0000", "", "4 bytes"]
 
 
 def test_a_sample_of_nothing_is_empty() -> None:
