@@ -86,11 +86,12 @@ def _rest(summary: Summary) -> list[tuple[str, str]]:
         f"{name} {getattr(summary, f'{name}_s'):.1f}" for name in ("load", "encode", "forward", "decode")
     )
     versions = f"{_version(summary.source_version)} → {_version(summary.sink_version)}"
+    tokens = f"{summary.tokens:,} ({summary.tokens_per_s:,.0f}/s), padding {summary.padding_share:.1%}"
     return [
         ("failed", f"{summary.failed:,} ({summary.failed_fraction:.2%})"),
         ("null inputs", f"{summary.skipped:,}"),
         ("duplicates saved", f"{summary.duplicates:,}"),
-        ("tokens", f"{summary.tokens:,} ({summary.tokens_per_s:,.0f}/s), padding {summary.padding_share:.1%}"),
+        *([("tokens", tokens)] if summary.tokens or not summary.audio_s else []),  # windows of audio are no tokens
         ("seconds of workers", spent),
         ("model", f"{summary.model}, {summary.dtype} on {summary.device}, bundle {summary.digest[:12]}"),
         ("source → sink version", f"{versions}, commits {summary.commits}"),

@@ -76,6 +76,7 @@ def test_recordings_are_told_by_their_seconds() -> None:
     assert shown["times real time"] == ["24", "8"]
     assert heard.as_dict()["times_real_time"] == 8.0
     assert "audio" not in shown_of(SUMMARY)
+    assert "tokens" not in shown_of(replace(heard, tokens=0, padded_tokens=0))
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:
