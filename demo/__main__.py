@@ -1,4 +1,4 @@
-"""``python -m demo``: models, a table and two jobs, from nothing to scored rows, on this machine alone."""
+"""``python -m demo``: models, tables and three jobs, from nothing to scored rows, on this machine alone."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import shlex
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 
+from demo import calls
 from demo.place import FOLDER, TRACKING_URI, Unfit, check, enter, start_afresh
 from demo.reviews import LABELS, Split, read, split
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 SENTIMENT: Final = "conf/jobs/reviews.yaml"
 EMBEDDINGS: Final = "conf/jobs/reviews_embeddings.yaml"
+TRANSCRIPTS: Final = "conf/jobs/calls.yaml"
 PROBE: Final = "r216"  # a review of hiking boots, whose neighbours are shown
 
 console = Console()
@@ -53,7 +56,7 @@ def main() -> int:
 
 
 def jobs(spark: SparkSession, reviews: Split) -> int:
-    """The three runs. Returns the exit code of the first that failed, else 0."""
+    """The four runs. Returns the exit code of the first that failed, else 0."""
     from demo import tables
 
     tables.append(spark, reviews.first)
@@ -77,13 +80,20 @@ def jobs(spark: SparkSession, reviews: Split) -> int:
         return code
     show_nearest(spark, reviews)
 
+    section("A third job transcribes recordings of calls")
+    spoken = record(spark)
+    if code := run(TRANSCRIPTS):
+        return code
+    show_transcripts(spark, spoken)
+    show_segments(spark, spoken[-1])
+
     section("Look around")
     say(f"tables, models and runs lie in .demo; with MLFLOW_TRACKING_URI={TRACKING_URI} set, embercast finds them")
     return 0
 
 
 def log_models(reviews: Split) -> None:
-    """Fits and logs the classifier, logs the encoder."""
+    """Fits and logs the classifier, logs the encoder and a speech model."""
     from demo import models
 
     models.use_folder(FOLDER / "artifacts")
@@ -96,6 +106,7 @@ def log_models(reviews: Split) -> None:
         versions = {
             "sentiment": models.log_classifier("sentiment", model, tokenizer),
             "minilm": models.log_encoder("minilm"),
+            "whisper": models.log_recognizer("whisper"),
         }
     for name, version in versions.items():
         say(f"models:/{name}@{models.ALIAS} is version {version}")
@@ -147,6 +158,44 @@ def show_nearest(spark: SparkSession, reviews: Split) -> None:
     say(f"nearest to {one.review_id} ({one.product}): {one.body}")
     for cosine, row in tables.nearest(spark, one.review_id, 3):
         say(f"  {cosine:.3f}  {row.review_id} ({row.product}): {row.body}")
+
+
+def record(spark: SparkSession) -> list[calls.Call]:
+    """Speaks the calls into files, breaks one more off, and names them all in a Delta table. Returns the calls."""
+    spoken = calls.read()
+    with console.status("speaking …"):
+        files, seconds = calls.record(spoken)
+    rows = [(call.call_id, call.product, file) for call, file in zip(spoken, files, strict=True)]
+    calls.append(spark, [*rows, (calls.BROKEN, "router", calls.break_off(files[0]))])
+    kinds = ", ".join(sorted({file.suffix[1:] for file in files}))
+    say(f"{len(files)} calls, {seconds / 60:.0f} minutes of made speech ({kinds}), and one broken file")
+    return spoken
+
+
+def show_transcripts(spark: SparkSession, spoken: Sequence[calls.Call]) -> None:
+    """The first transcripts beside what was said, the row of the broken file, and how many words are wrong in all."""
+    from demo.words import corpus_error, word_error
+
+    said = {call.call_id: call.text for call in spoken}
+    heard = {row.call_id: row for row in calls.transcribed(spark)}
+    rows = Table("file", "said", "heard", "word error", title="The first transcripts", show_lines=True)
+    for call in spoken[:5]:
+        row = heard[call.call_id]
+        wrong = word_error(call.text, row.transcript.text)
+        rows.add_row(row.path, call.text, row.transcript.text.strip(), f"{wrong:.1%}")
+    console.print(rows)
+    broken = heard.pop(calls.BROKEN)
+    say(f"{broken.path} is a row with an error: {broken.transcript.error.code}")
+    error = corpus_error((said[call_id], row.transcript.text) for call_id, row in heard.items())
+    say(f"{len(heard)} calls are transcribed: word error {error:.1%}")
+
+
+def show_segments(spark: SparkSession, call: calls.Call) -> None:
+    """Where in a long recording what is said."""
+    rows = Table("start", "end", "text", title=f"The first segments of the call about a {call.product}")
+    for row in calls.segments(spark, call.call_id, 6):
+        rows.add_row(f"{row.start:.2f} s", f"{row.end:.2f} s", row.text.strip())
+    console.print(rows)
 
 
 def section(title: str) -> None:

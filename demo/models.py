@@ -1,4 +1,4 @@
-"""The demonstration's two models, logged as anybody would: by stock ``mlflow.transformers.log_model``."""
+"""The demonstration's models, logged as anybody would: by stock ``mlflow.transformers.log_model``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from demo import whisper
 from demo.fit import fit_head, minilm
 
-__all__ = ["fit_head", "log_classifier", "log_encoder", "minilm", "use_folder"]
+__all__ = ["fit_head", "log_classifier", "log_encoder", "log_recognizer", "minilm", "use_folder"]
 
 ALIAS: Final = "champion"
 EXPERIMENT: Final = "embercast-demo"
@@ -48,8 +49,23 @@ def log_encoder(name: str = "minilm") -> str:
     return _log(name, components, "feature-extraction", output, shipped)
 
 
+def log_recognizer(name: str = "whisper") -> str:
+    """Logs and registers Whisper tiny.en under the alias champion. Returns its version."""
+    from mlflow.types import ColSpec, Schema
+
+    model, tokenizer, features = whisper.load()
+    components = {"model": model, "tokenizer": tokenizer, "feature_extractor": features}
+    return _log(name, components, "automatic-speech-recognition", Schema([ColSpec("string")]), reads="binary")
+
+
 def _log(
-    name: str, components: Mapping[str, Any], task: str, output: Any, config: Mapping[str, Any] | None = None
+    name: str,
+    components: Mapping[str, Any],
+    task: str,
+    output: Any,
+    config: Mapping[str, Any] | None = None,
+    *,
+    reads: str = "string",
 ) -> str:
     import mlflow
     from mlflow.models import ModelSignature
@@ -61,7 +77,7 @@ def _log(
             name=name,
             task=task,
             # Given so that MLflow neither runs the model to learn them nor asks pip for minutes.
-            signature=ModelSignature(inputs=Schema([ColSpec("string")]), outputs=output),
+            signature=ModelSignature(inputs=Schema([ColSpec(reads)]), outputs=output),
             pip_requirements=["torch", "transformers"],
             model_config=config,
             registered_model_name=name,

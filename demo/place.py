@@ -12,7 +12,7 @@ FOLDER: Final = ROOT / ".demo"
 TRACKING_URI: Final = "sqlite:///.demo/mlflow.db"  # relative: the demonstration runs in the repository's root
 ROOM: Final = 2 << 30
 
-_OWN: Final = ("tables", "artifacts", "mlflow.db")
+_OWN: Final = ("tables", "artifacts", "recordings", "mlflow.db")
 
 
 class Unfit(Exception):

@@ -14,16 +14,18 @@ class Agreement:
     """How far two scorings agree on rows that both scored.
 
     Args:
-        rows: compared; agree: of these, rows whose labels (or other words) are equal, None where the task has none.
+        rows: compared; agree: of these, rows whose labels, texts or other words are equal; None where it has none.
         difference: the largest between two numbers of one row, scores compared label by label.
+        of: what agrees: labels, or texts.
     """
 
     rows: int
     agree: int | None
     difference: float
+    of: str = "labels"
 
     def __str__(self) -> str:
-        labels = "" if self.agree is None else f"labels agree on {self.agree:,} of {self.rows:,} rows, "
+        labels = "" if self.agree is None else f"{self.of} agree on {self.agree:,} of {self.rows:,} rows, "
         return f"{labels}largest difference {self.difference:.2g}" + (f" in {self.rows:,} rows" if not labels else "")
 
 
@@ -32,7 +34,8 @@ def compare(one: Sequence[dict[str, Any] | None], other: Sequence[dict[str, Any]
     both = [(a, b) for a, b in zip(one, other, strict=True) if a and b and not a["error"] and not b["error"]]
     words = [(dict(_words(a)), dict(_words(b))) for a, b in both]
     agree = sum(a == b for a, b in words) if any(a or b for a, b in words) else None
-    return Agreement(len(both), agree, max((_difference(a, b) for a, b in both), default=0.0))
+    of = "texts" if any("text" in a for a, _ in both) else "labels"
+    return Agreement(len(both), agree, max((_difference(a, b) for a, b in both), default=0.0), of)
 
 
 def _words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:

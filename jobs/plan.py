@@ -14,8 +14,8 @@ from jobs.agreement import Agreement, compare
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
 from jobs.references import mask
-from jobs.resolved import Resolved, resolve
-from jobs.summary import Planned
+from jobs.resolved import resolve
+from jobs.summary import Planned, duration, rate
 from udfs import foreign
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Plan:
             ("task", self.task + (f" ({params})" if params else "")),
             ("source → sink", self.source + (f" where {self.where}" if self.where else "") + f" → {self.sink}"),
             ("rows", f"{self.planned.rows:,} to score ({self.rows:,} in the source, {self.scored:,} scored before)"),
+            *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             ("device", str(self.device)),
             ("dtype", str(self.dtype)),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
@@ -109,7 +110,9 @@ class Plan:
     def _expected(self) -> str:
         if not self.tried:
             return "unknown: no row has an input"
-        return f"{self.planned.rows_per_s:,.0f} rows/s, {_duration(self.planned.seconds)}"
+        audio = self.planned.audio
+        heard = f"{rate(audio.speed)} times real time, " if audio else ""
+        return f"{heard}{rate(self.planned.rows_per_s)} rows/s, {duration(self.planned.seconds)}"
 
 
 def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = False) -> Plan:
@@ -123,14 +126,14 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     Raises ModelError, SchemaError, ParameterError or DeviceError for what can't work, before the table is read.
     """
     resolved = resolve(spark, definition)
-    rows = trial.rows_of(spark, resolved)
-    tried = trial.try_out(spark, resolved, rows) if rows.num_rows else trial.Trial([], 0.0, 0.0)
+    taken = trial.take(spark, resolved)
+    tried = trial.try_out(spark, taken)
     in_source, scored = tables.read_source(spark, definition).count(), tables.scored_rows(spark, definition)
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
     refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=scored)]
-    half, failed = _half(spark, resolved, rows, tried), _failed(tried)
+    half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
         job=definition.name,
         identity=definition.identity,
@@ -143,7 +146,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         sink=definition.sink.shown,
         rows=in_source,
         scored=scored,
-        planned=trial.expect(max(0, in_source - scored), tried, resolved.slots),
+        planned=trial.expect(max(0, in_source - scored), tried, resolved.slots, taken.lengths),
         device=model.device,
         dtype=model.dtype,
         threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),
@@ -157,21 +160,21 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         slots=resolved.slots,
         half=half,
         keys=found,
-        tried=rows.num_rows,
+        tried=taken.rows.num_rows,
         failed=failed,
         warnings=(
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
-            *_warnings(definition, found, half, rows.num_rows, failed),
+            *_warnings(definition, found, half, taken.rows.num_rows, failed),
         ),
         notes=model.ref.notes,
     )
 
 
-def _half(spark: SparkSession, resolved: Resolved, rows: Any, tried: trial.Trial) -> Agreement | None:
-    if resolved.model.dtype.value in ("float32", OWN) or not rows.num_rows:
+def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:
+    if taken.resolved.model.dtype.value in ("float32", OWN) or not taken.rows.num_rows:
         return None
-    return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, resolved), rows))
+    return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, taken.resolved), taken.rows))
 
 
 def _warnings(
@@ -185,7 +188,8 @@ def _warnings(
             f"({definition.errors.max_fraction:.2%}) allows: `embercast sample` shows which"
         )
     if half is not None and half.agree is not None and half.agree < _AGREE * half.rows:
-        yield f"{half.rows - half.agree:,} of {half.rows:,} labels are others in float32: write compute.dtype: float32"
+        others = half.rows - half.agree
+        yield f"{others:,} of {half.rows:,} {half.of} are others in float32: write compute.dtype: float32"
 
 
 def _failed(tried: trial.Trial) -> dict[str, int]:
@@ -195,10 +199,3 @@ def _failed(tried: trial.Trial) -> dict[str, int]:
 
 def _task_cpus(spark: SparkSession) -> int:
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
-
-
-def _duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 120:
-        return f"{seconds:,.0f} s"
-    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

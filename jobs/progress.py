@@ -51,6 +51,8 @@ def line(totals: Totals, *, seconds: float, rows: int | None) -> str:
         f"{rate:,.0f} rows/s",
         f"{done.tokens / seconds if seconds else 0:,.0f} tokens/s",
     ]
+    if done.audio_s:
+        parts.append(f"{done.audio_s / seconds if seconds else 0:,.0f} times real time")
     parts.append(f"{done.failed:,} failed")
     if rows is not None and rate:
         parts.append(f"{max(0, rows - done.rows) / rate:,.0f} s left")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import RunError
+from jobs.summary import duration, rate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,11 +63,22 @@ def table(summary: Summary) -> Table:
         column.justify = "right"
     planned = summary.planned
     shown.add_row("rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}")
-    shown.add_row("rows/s", f"{planned.rows_per_s:,.0f}" if planned else "", f"{summary.rows_per_s:,.0f}")
+    shown.add_row("rows/s", rate(planned.rows_per_s) if planned else "", rate(summary.rows_per_s))
     shown.add_row("seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}")
+    for row in _audio(summary):
+        shown.add_row(*row)
     for name, value in _rest(summary):
         shown.add_row(name, "", value)
     return shown
+
+
+def _audio(summary: Summary) -> Iterator[tuple[str, str, str]]:
+    """Seconds of audio, and how many were heard in a second; nothing for tasks without."""
+    planned = summary.planned.audio if summary.planned else None
+    if planned or summary.audio_s:
+        seconds = planned.seconds if planned else None
+        yield "audio", "" if seconds is None else f"about {duration(seconds)}", duration(summary.audio_s)
+        yield "times real time", rate(planned.speed) if planned else "", rate(summary.times_real_time)
 
 
 def _rest(summary: Summary) -> list[tuple[str, str]]:
@@ -73,11 +86,12 @@ def _rest(summary: Summary) -> list[tuple[str, str]]:
         f"{name} {getattr(summary, f'{name}_s'):.1f}" for name in ("load", "encode", "forward", "decode")
     )
     versions = f"{_version(summary.source_version)} → {_version(summary.sink_version)}"
+    tokens = f"{summary.tokens:,} ({summary.tokens_per_s:,.0f}/s), padding {summary.padding_share:.1%}"
     return [
         ("failed", f"{summary.failed:,} ({summary.failed_fraction:.2%})"),
         ("null inputs", f"{summary.skipped:,}"),
         ("duplicates saved", f"{summary.duplicates:,}"),
-        ("tokens", f"{summary.tokens:,} ({summary.tokens_per_s:,.0f}/s), padding {summary.padding_share:.1%}"),
+        *([("tokens", tokens)] if summary.tokens or not summary.audio_s else []),  # windows of audio are no tokens
         ("seconds of workers", spent),
         ("model", f"{summary.model}, {summary.dtype} on {summary.device}, bundle {summary.digest[:12]}"),
         ("source → sink version", f"{versions}, commits {summary.commits}"),

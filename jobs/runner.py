@@ -69,9 +69,10 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
 def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
     """What the run should take; the trial's worker has the model loaded when the run begins."""
     rows = tables.rows_to_score(spark, resolved.definition)
-    taken = trial.rows_of(spark, resolved) if rows else None
-    tried = trial.try_out(spark, resolved, taken) if taken and taken.num_rows else trial.Trial([], 0.0, 0.0)
-    return trial.expect(rows, tried, resolved.slots)
+    if not rows:
+        return trial.expect(0, trial.NONE, resolved.slots)
+    taken = trial.take(spark, resolved)
+    return trial.expect(rows, trial.try_out(spark, taken), resolved.slots, taken.lengths)
 
 
 def _check_source(

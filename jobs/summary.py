@@ -8,6 +8,27 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
+class Audio:
+    """What was expected of recordings.
+
+    Args:
+        seconds: of audio to hear, an estimate; None where no header told.
+        speed: seconds of audio heard in a second, by all workers together.
+        looked: recordings whose headers were looked at; told: of these, those whose header tells its length.
+    """
+
+    seconds: float | None
+    speed: float
+    looked: int
+    told: int
+
+    def __str__(self) -> str:
+        if self.seconds is None:
+            return f"unknown: none of {self.looked:,} headers tells a length"
+        return f"about {duration(self.seconds)}, estimated from the headers of {self.told:,} of {self.looked:,} rows"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planned:
     """What was expected before the table was read.
 
@@ -15,11 +36,13 @@ class Planned:
         rows: rows to score.
         rows_per_s: of all workers together, loading left out.
         seconds: of the whole run.
+        audio: of a task on recordings; None for others.
     """
 
     rows: int
     rows_per_s: float
     seconds: float
+    audio: Audio | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +58,7 @@ class Summary:
         rows: scored; failed: of these, rows with an error; skipped: of these, null inputs; duplicates: of these, rows
             answered by an equal row.
         tokens, padded_tokens: that went through the model, and the same with padding.
+        audio_s: seconds of audio that were heard.
         load_s, encode_s, forward_s, decode_s: seconds summed over the workers. Encoding runs beside forward.
         seconds: wall time of the run.
         failed_where: the SQL condition that lists the failed rows in the sink.
@@ -61,6 +85,7 @@ class Summary:
     duplicates: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    audio_s: float = 0.0
     load_s: float = 0.0
     encode_s: float = 0.0
     forward_s: float = 0.0
@@ -89,7 +114,24 @@ class Summary:
         """Tokens by wall time, everything included."""
         return self.tokens / self.seconds if self.seconds else 0.0
 
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of audio by wall time, everything included; 0 without audio."""
+        return self.audio_s / self.seconds if self.seconds else 0.0
+
     def as_dict(self) -> Mapping[str, Any]:
         """Everything, for JSON."""
-        derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s")
+        derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s", "times_real_time")
         return {**asdict(self), **{name: getattr(self, name) for name in derived}}
+
+
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:,.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def rate(number: float) -> str:
+    """Of something a second: ``1,200``, ``12``, below ten with a digit more: ``3.4``, ``0.051``."""
+    return f"{number:,.0f}" if number >= 10 or not number else f"{number:.2g}"

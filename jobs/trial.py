@@ -11,21 +11,37 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice
 from engine.models.bundle import make_bundle
 from jobs import seeds, tables
+from jobs.hearing import Lengths, heard, shortened
 from jobs.references import reveal
 from jobs.resolved import Resolved
-from jobs.summary import Planned
+from jobs.summary import Audio, Planned
 from udfs.scoring import score
 from udfs.weights import ship
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 #: Rows of a trial: enough for a full micro-batch of short texts, seconds of work for long ones.
 ROWS: Final = 64
 _RESULT: Final = "__embercast_result"
 _STATS: Final = "__embercast_stats"
 _ANY: Final = 1 << 40
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The rows of a trial.
+
+    Args:
+        resolved: the job, whose task hears no more of a recording than a trial should.
+        rows: the columns that scoring reads and the key.
+        lengths: of the first recordings; None for a task without.
+    """
+
+    resolved: Resolved
+    rows: pa.Table
+    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True)
@@ -36,32 +52,46 @@ class Trial:
         results: a struct a row, as Python values.
         rows_per_s: distinct rows by the seconds of one warm worker.
         load_s: seconds until the model was ready in a worker that did not have it; 0 where it had.
+        speed: seconds of audio by the seconds of one warm worker; 0 without audio.
     """
 
     results: list[dict[str, Any] | None]
     rows_per_s: float
     load_s: float
+    speed: float = 0.0
 
 
-def rows_of(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> pa.Table:
+NONE: Final = Trial([], 0.0, 0.0)
+
+
+def take(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> Taken:
+    """The first rows of the source with all required inputs; of recordings, those that minutes of audio hold."""
+    first = _first(spark, resolved, count)
+    if "audio" not in resolved.inputs:
+        return Taken(resolved, first.toArrow())
+    rows, lengths = heard(first, resolved)
+    return Taken(shortened(resolved), rows, lengths)
+
+
+def rows_of(spark: SparkSession, resolved: Resolved, count: int) -> pa.Table:
     """The first rows of the source with all required inputs: the columns that scoring reads and the key."""
-    required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
-    names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
-    whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
-    rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)
-    return rows.limit(count).toArrow()
+    return _first(spark, resolved, count).toArrow()
 
 
-def try_out(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> Trial:
+def try_out(spark: SparkSession, taken: Taken) -> Trial:
     """Scores the rows twice in one task: the first time loads and warms up, the second is measured."""
     import pyarrow as pa
 
+    resolved, rows = taken.resolved, taken.rows
+    if not rows.num_rows:
+        return NONE
     compute = replace(resolved.model.compute, window_rows=rows.num_rows, window_bytes=_ANY)
     windowed = replace(resolved, model=replace(resolved.model, compute=compute))
     results, stats = _score(spark, windowed, pa.concat_tables([rows, rows]))
     first, second = _halves(stats, rows.num_rows)
     distinct = second["rows"] - second["nulls"] - second["duplicates"]
-    return Trial(results[rows.num_rows :], distinct / _seconds(second, resolved.model.device.value), first["load_s"])
+    seconds = _seconds(second, resolved.model.device.value)
+    return Trial(results[rows.num_rows :], distinct / seconds, first["load_s"], second["audio_s"] / seconds)
 
 
 def score_rows(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> list[dict[str, Any] | None]:
@@ -77,14 +107,28 @@ def in_float32(spark: SparkSession, resolved: Resolved) -> Resolved:
     return replace(resolved, model=model)
 
 
-def expect(rows: int, trial: Trial, slots: int) -> Planned:
+def expect(rows: int, trial: Trial, slots: int, lengths: Lengths | None = None) -> Planned:
     """What scoring so many rows should take, from a trial.
 
     It leaves out reading and writing, and takes the table for one whose rows are like the first ones and that has work
     for every slot. A full window pads less than a trial's few rows, so that a run is more often faster than slower.
+    Recordings take time by their seconds: those of all rows are estimated from the headers of the first ones.
     """
     rate = trial.rows_per_s * slots
-    return Planned(rows=rows, rows_per_s=rate, seconds=trial.load_s + (rows / rate if rate else 0.0))
+    audio = None
+    if lengths is not None:
+        audio = Audio(seconds=lengths.of(rows), speed=trial.speed * slots, told=lengths.told, looked=lengths.looked)
+        if audio.seconds and audio.speed:
+            rate = rows * audio.speed / audio.seconds
+    return Planned(rows=rows, rows_per_s=rate, seconds=trial.load_s + (rows / rate if rate else 0.0), audio=audio)
+
+
+def _first(spark: SparkSession, resolved: Resolved, count: int) -> DataFrame:
+    required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
+    names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
+    whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
+    rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)
+    return rows.limit(count)
 
 
 def _score(

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from engine.audio.cells import recordings
 from engine.audio.feed import Piece, feed
+from engine.audio.first import first
 from engine.audio.limits import Limits
 from engine.audio.recording import Recording
 from engine.audio.roots import roots_of
@@ -36,6 +37,7 @@ class AudioParams:
         max_duration_s: seconds of a recording at most; a longer one is an error of its row.
         max_bytes: encoded bytes of a recording in a column at most.
         max_decoded_bytes: bytes of a recording's samples at most, in all channels and as float32.
+        first_s: seconds of each recording to hear, from its start; null hears all. What follows is no error.
         batch_windows: windows of audio that the device computes at once; null chooses by the device.
     """
 
@@ -45,6 +47,7 @@ class AudioParams:
     max_duration_s: float = 14_400.0
     max_bytes: int = 64 << 20
     max_decoded_bytes: int = 16 << 30
+    first_s: float | None = None
     batch_windows: int | None = None
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class AudioParams:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ParameterError(f"expected {name} of at least {least}, got {value}")
+        if self.first_s is not None and not self.first_s > 0:
+            raise ParameterError(f"expected first_s above 0, got {self.first_s}")
         if not self.max_duration_s > 0:
             raise ParameterError(f"expected max_duration_s above 0, got {self.max_duration_s}")
         roots_of(self.roots)
@@ -123,7 +128,9 @@ class AudioTask(Task):
         def read(item: int) -> Iterator[Any]:
             recording = data.rows[item]
             assert isinstance(recording, Recording)
-            with recording.open(self.rate, data.params.channel, data.params.limits) as stream:
+            with recording.open(self.rate, data.params.channel, data.params.limits) as whole:
+                first_s = data.params.first_s
+                stream = whole if first_s is None else first(whole, first_s)
                 yield from cut(stream)
                 assert encoded.seconds is not None
                 encoded.seconds[item] = stream.seconds

@@ -38,14 +38,16 @@ def shown(root: Path) -> str:
     return re.sub(r"\s+", " ", done.stdout)
 
 
-def test_both_models_are_registered(shown: str) -> None:
+def test_all_models_are_registered(shown: str) -> None:
     assert "models:/sentiment@champion is version 1" in shown
     assert "models:/minilm@champion is version 1" in shown
+    assert "models:/whisper@champion is version 1" in shown
 
 
 def test_commands_can_be_typed_again(shown: str) -> None:
     assert "$ embercast run conf/jobs/reviews.yaml" in shown
     assert "$ embercast run conf/jobs/reviews_embeddings.yaml" in shown
+    assert "$ embercast run conf/jobs/calls.yaml" in shown
 
 
 def test_labels_are_mostly_right(shown: str) -> None:
@@ -66,6 +68,18 @@ def test_neighbours_are_of_the_same_kind(shown: str) -> None:
     neighbours = re.findall(r"0\.\d{3} r\d+ \(([^)]+)\)", shown)
     assert len(neighbours) == 3
     assert product[1] in neighbours
+
+
+def test_calls_are_transcribed_with_few_wrong_words(shown: str) -> None:
+    told = re.search(r"(\d+) calls are transcribed: word error (\d+\.\d)%", shown)
+    assert told is not None
+    assert told[1] == "37"
+    assert float(told[2]) < 15  # made speech, and a telephone's bandwidth
+    assert re.search(r"0\.00 s │ \d+\.\d\d s │ Good afternoon", shown)
+
+
+def test_the_broken_recording_is_a_row_with_an_error(shown: str) -> None:
+    assert "c00.wav is a row with an error: invalid_audio" in shown
 
 
 def test_summary_is_written(root: Path, shown: str) -> None:

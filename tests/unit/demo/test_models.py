@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.models import fit_head, log_classifier, log_encoder, use_folder
+from demo.models import fit_head, log_classifier, log_encoder, log_recognizer, use_folder
 from demo.reviews import LABELS, read, split
 from engine.models.registry import resolve
 
@@ -41,3 +41,10 @@ def test_the_encoder_says_how_it_pools() -> None:
     assert (ref.version, ref.task) == ("1", "embeddings")
     logged = Model.load(str(ref.model_dir.parent)).flavors["python_function"]
     assert logged["config"] == {"pooling": "mean", "normalize": True, "max_length": 256}
+
+
+def test_the_recognizer_has_its_feature_extractor() -> None:
+    assert log_recognizer("whisper") == "1"
+    ref = resolve("models:/whisper@champion")
+    assert (ref.version, ref.task, ref.dtype) == ("1", "automatic-speech-recognition", "float32")
+    assert (ref.model_dir.parent / "components" / "feature_extractor" / "preprocessor_config.json").is_file()

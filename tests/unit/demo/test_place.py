@@ -36,7 +36,7 @@ def test_full_disk_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_start_afresh_removes_only_its_own(tmp_path: Path) -> None:
     folder, other = tmp_path / ".demo", tmp_path / "other"
-    for path in (folder / "tables" / "reviews", folder / "artifacts", other):
+    for path in (folder / "tables" / "reviews", folder / "artifacts", folder / "recordings", other):
         path.mkdir(parents=True)
     (other / "kept").touch()
     (folder / "mlflow.db").touch()

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import UnsupportedTaskError
 from engine.options import Column, Compute, Request
+from engine.tasks.params import parse_params
 from jobs.definition import JobDefinition, json_schema, load
 from jobs.errors import DefinitionError
 from jobs.references import mask, reveal
@@ -57,11 +58,29 @@ def test_defaults_and_sections(tmp_path: Path) -> None:
     assert job.compute_options() == Compute()
 
 
-@pytest.mark.parametrize("name", ["reviews", "reviews_embeddings"])
-def test_committed_jobs_load(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "key", "inputs"),
+    [
+        ("reviews", "review_id", {"text": "body"}),
+        ("reviews_embeddings", "review_id", {"text": "body"}),
+        ("calls", "call_id", {"audio": "path"}),
+    ],
+)
+def test_committed_jobs_load(name: str, key: str, inputs: dict[str, str]) -> None:
     job = load(CONF / f"{name}.yaml")
-    assert job.source.key == ["review_id"]
-    assert job.request().inputs == {"text": "body"}
+    assert job.source.key == [key]
+    assert job.request().inputs == inputs
+
+
+def test_every_committed_job_is_looked_at() -> None:
+    assert {path.stem for path in CONF.glob("*.yaml")} == {"reviews", "reviews_embeddings", "calls"}
+
+
+def test_the_calls_are_read_below_their_folder_alone() -> None:
+    job = load(CONF / "calls.yaml")
+    params = parse_params("automatic-speech-recognition", job.request().params)
+    assert (params.roots, params.timestamps) == ((".demo/recordings",), "segments")
+    assert job.errors.max_fraction == 0.05
 
 
 def test_all_problems_at_once_each_with_its_line(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from engine.device import Choice
 from jobs import plan as plans
 from jobs.agreement import Agreement, compare
 from jobs.definition import JobDefinition
+from jobs.hearing import Lengths
 from jobs.keys import Keys
 from jobs.plan import Plan
 from jobs.sample import Sample, brief
-from jobs.summary import Planned
-from jobs.trial import Trial, _seconds, expect
+from jobs.summary import Audio, Planned, duration, rate
+from jobs.trial import NONE, Trial, _seconds, expect
 
 KEYS = Keys(rows=6, whole=True, nulls=0, duplicates=0, examples=())
 PLAN = Plan(
@@ -85,11 +86,19 @@ def test_a_plan_promises_nothing_where_nothing_could_be_tried() -> None:
     assert lines(replace(PLAN, tried=0))["expected"] == "unknown: no row has an input"
 
 
+def test_a_plan_of_recordings_tells_seconds_of_audio_and_whence_they_are_known() -> None:
+    audio = Audio(seconds=33_120.0, speed=24.0, looked=64, told=63)
+    told = lines(replace(PLAN, planned=Planned(rows=1_000, rows_per_s=0.725, seconds=1_380.0, audio=audio)))
+    assert told["audio"] == "about 9.2 h, estimated from the headers of 63 of 64 rows"
+    assert told["expected"] == "24 times real time, 0.72 rows/s, 23 min"
+    assert str(replace(audio, seconds=None, told=0)) == "unknown: none of 64 headers tells a length"
+
+
 def test_a_plan_is_json() -> None:
     told = json.loads(json.dumps(PLAN.as_dict()))
     assert told["dtype"] == {"value": "bfloat16", "reason": "the CPU has amx_bf16"}
-    assert told["planned"] == {"rows": 1000, "rows_per_s": 200.0, "seconds": 10.0}
-    assert told["half"] == {"rows": 64, "agree": 63, "difference": 0.00321}
+    assert told["planned"] == {"rows": 1000, "rows_per_s": 200.0, "seconds": 10.0, "audio": None}
+    assert told["half"] == {"rows": 64, "agree": 63, "difference": 0.00321, "of": "labels"}
 
 
 def test_a_secret_stays_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +115,22 @@ def test_what_is_expected_is_the_trial_in_every_slot() -> None:
     # 50 rows/s in each of 4 slots: 1,000 rows in 5 s, after 5 s of loading
     trial = Trial([], rows_per_s=50.0, load_s=5.0)
     assert expect(1_000, trial, 4) == Planned(rows=1_000, rows_per_s=200.0, seconds=10.0)
-    assert expect(1_000, Trial([], 0.0, 0.0), 4) == Planned(rows=1_000, rows_per_s=0.0, seconds=0.0)
+    assert expect(1_000, NONE, 4) == Planned(rows=1_000, rows_per_s=0.0, seconds=0.0)
+
+
+def test_recordings_take_time_by_their_seconds() -> None:
+    # 2 of 3 headers tell 20 s each: 1,000 rows hold 20,000 s; 4 slots of 25 times real time hear them in 200 s
+    trial = Trial([], rows_per_s=9.0, load_s=5.0, speed=25.0)
+    audio = Audio(seconds=20_000.0, speed=100.0, looked=3, told=2)
+    expected = Planned(rows=1_000, rows_per_s=5.0, seconds=205.0, audio=audio)
+    assert expect(1_000, trial, 4, Lengths(looked=3, told=2, seconds=40.0)) == expected
+
+
+def test_recordings_whose_headers_tell_nothing_take_time_by_rows() -> None:
+    trial = Trial([], rows_per_s=2.0, load_s=0.0, speed=25.0)
+    audio = Audio(seconds=None, speed=100.0, looked=3, told=0)
+    expected = Planned(rows=1_000, rows_per_s=8.0, seconds=125.0, audio=audio)
+    assert expect(1_000, trial, 4, Lengths(looked=3, told=0, seconds=0.0)) == expected
 
 
 def test_encoding_runs_beside_forward_on_a_gpu_only() -> None:
@@ -164,6 +188,21 @@ def test_vectors_of_other_lengths_are_not_compared() -> None:
     assert compare([one], [other]) == Agreement(rows=1, agree=None, difference=2.0)
 
 
+def transcribed(text: str, logprob: float) -> dict[str, Any]:
+    segment = {"start": 0.0, "end": 2.0, "text": text, "avg_logprob": logprob, "no_speech_prob": 0.25}
+    own = {"text": text, "language": "en", "duration_s": 2.0, "words": [], "tokens": 3, "no_speech_prob": 0.25}
+    return {**own, "segments": [segment], "error": None}
+
+
+def test_transcripts_are_compared_by_their_texts_and_numbers_where_these_are_equal() -> None:
+    half = [transcribed("the red van", -0.5), transcribed("the bread van", -2.0)]
+    full = [transcribed("the red van", -0.25), transcribed("the red van", -0.5)]
+    found = compare(half, full)
+    assert (found.rows, found.agree, found.of) == (2, 1, "texts")
+    assert found.difference == 0.25
+    assert str(found) == "texts agree on 1 of 2 rows, largest difference 0.25"
+
+
 def test_bad_keys_are_named() -> None:
     found = Keys(rows=900, whole=False, nulls=2, duplicates=1, examples=("id=3 and lang=en (4 rows)",))
     assert not found.unique
@@ -209,7 +248,14 @@ def test_warnings_say_what_to_look_at(
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "0 s"), (119, "119 s"), (1_200, "20 min"), (12_600, "3.5 h")])
 def test_durations_are_words(seconds: float, words: str) -> None:
-    assert plans._duration(seconds) == words
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0.0, "0"), (0.0512, "0.051"), (3.44, "3.4"), (12.4, "12"), (1_200.0, "1,200")]
+)
+def test_rates_below_ten_have_a_digit_more(number: float, words: str) -> None:
+    assert rate(number) == words
 
 
 def test_a_sample_is_short_and_its_brackets_are_no_markup() -> None:

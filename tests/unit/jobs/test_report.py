@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from jobs import report
 from jobs.errors import RunError
-from jobs.summary import Planned, Summary
+from jobs.summary import Audio, Planned, Summary
 
 SUMMARY = Summary(
     job="reviews",
@@ -41,7 +42,7 @@ def test_shares_and_speeds_are_derived() -> None:
     told = SUMMARY.as_dict()
     assert (told["failed_fraction"], told["padding_share"]) == (0.005, 0.25)
     assert (told["rows_per_s"], told["tokens_per_s"]) == (200.0, 3000.0)
-    assert told["planned"] == {"rows": 1990, "rows_per_s": 250.0, "seconds": 9.0}
+    assert told["planned"] == {"rows": 1990, "rows_per_s": 250.0, "seconds": 9.0, "audio": None}
 
 
 def test_nothing_scored_divides_by_nothing() -> None:
@@ -49,20 +50,33 @@ def test_nothing_scored_divides_by_nothing() -> None:
     assert (empty.failed_fraction, empty.padding_share, empty.rows_per_s, empty.tokens_per_s) == (0, 0, 0, 0)
 
 
-def test_planned_stands_beside_done() -> None:
+def shown_of(summary: Summary) -> dict[str, list[str]]:
     console = Console(width=120, record=True, file=None)
     with console.capture() as capture:
-        console.print(report.table(SUMMARY))
-    shown = {
-        cells[0]: cells[1:]
-        for cells in ([cell.strip() for cell in row.split("│")[1:-1]] for row in capture.get().splitlines())
-        if cells
-    }
+        console.print(report.table(summary))
+    lines = ([cell.strip() for cell in row.split("│")[1:-1]] for row in capture.get().splitlines())
+    return {cells[0]: cells[1:] for cells in lines if cells}
+
+
+def test_planned_stands_beside_done() -> None:
+    shown = shown_of(SUMMARY)
     assert shown["rows scored"] == ["1,990", "2,000"]
     assert shown["rows/s"] == ["250", "200"]
     assert shown["seconds"] == ["9", "10.0"]
     assert shown["failed"] == ["", "10 (0.50%)"]
     assert shown["tokens"] == ["", "30,000 (3,000/s), padding 25.0%"]
+
+
+def test_recordings_are_told_by_their_seconds() -> None:
+    audio = Audio(seconds=540.0, speed=24.0, looked=37, told=36)
+    assert SUMMARY.planned
+    heard = replace(SUMMARY, audio_s=560.0, seconds=70.0, planned=replace(SUMMARY.planned, audio=audio))
+    shown = shown_of(heard)
+    assert shown["audio"] == ["about 9 min", "9 min"]
+    assert shown["times real time"] == ["24", "8"]
+    assert heard.as_dict()["times_real_time"] == 8.0
+    assert "audio" not in shown_of(SUMMARY)
+    assert "tokens" not in shown_of(replace(heard, tokens=0, padded_tokens=0))
 
 
 def test_json_is_written_whole(tmp_path: Path) -> None:
