@@ -10,7 +10,7 @@ from typing import Any, Final
 from engine.errors import ModelNotFoundError, UnsupportedTaskError
 from engine.models import folder as model_folder
 from engine.models import pooling
-from engine.tasks import task_class
+from engine.models.auto import auto_class
 
 #: MLflow knows the names of transformers' pipelines only.
 _PIPELINES: Final[Mapping[str, str]] = dict.fromkeys(
@@ -47,7 +47,7 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
 
     transformers.logging.disable_progress_bar()
     folder = folder.resolve()  # a relative one reads like a hub's name to MLflow, which would ask there for its card
-    model = getattr(transformers, task_class(task).auto_class).from_pretrained(folder, local_files_only=True)
+    model = auto_class(task, folder).from_pretrained(folder, local_files_only=True)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     with mlflow.start_run(run_name=f"log {name}"):
         logged = mlflow.transformers.log_model(

@@ -60,6 +60,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
     "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
     "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
+    "text-to-audio": {"speaker_embeddings": "speaker_embedding", "speaker_ids": "speaker_id"},
 }
 #: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
 _WRITTEN: Final = ("summarization", "translation", "text2text-generation")
@@ -89,6 +90,8 @@ def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
     Bounds of a text that is written are numbers of new tokens, stop strings a list; a stride asks for windows.
     """
+    if task == "text-to-audio":
+        params = _spoken(params)
     ours = _PARAMETERS.get(task, {})
     named = {ours.get(name, name): value for name, value in params.items()}
     if task in _GENERATIVE:
@@ -96,6 +99,20 @@ def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
     if task == "token-classification" and named.get("stride") is not None:
         named.setdefault("long_text", "chunk")  # of transformers' pipeline a stride alone asks for windows
     return _new_tokens(named) if task in _WRITTEN else named
+
+
+def _spoken(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipeline's forward_params and generate_kwargs beside the other parameters; a batch of one embedding is it."""
+    nested = {
+        name: params[name] for name in ("forward_params", "generate_kwargs") if isinstance(params.get(name), Mapping)
+    }
+    given = {name: value for name, value in params.items() if name not in nested}
+    for values in nested.values():
+        given |= values
+    embedding = given.get("speaker_embeddings")
+    if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
+        given["speaker_embeddings"] = embedding[0]
+    return given
 
 
 def _stop(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
 from engine.models.registry import resolve
 from jobs.log import log_folder
-from tests import tiny
+from tests import speech, tiny
 
 # of MLflow's own mappings and types
 pytestmark = [
@@ -31,6 +31,13 @@ def test_a_folder_becomes_a_version_with_an_alias(tmp_path: Path) -> None:
     assert log_folder(folder, name="sentiment") == "models:/sentiment/2"
     ref = resolve("models:/sentiment@champion")
     assert (ref.pinned, ref.version, ref.task) == ("models:/sentiment/2", "2", "text-classification")
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_voice_becomes_a_version(tmp_path: Path) -> None:
+    folder = speech.save(tmp_path / "model")
+    assert log_folder(folder, name="voice") == "models:/voice/1"
+    assert resolve("models:/voice/1").task == "text-to-audio"
 
 
 @pytest.mark.usefixtures("registry")

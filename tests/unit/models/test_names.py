@@ -35,13 +35,12 @@ def test_our_own_names_are_kept() -> None:
         ("vqa", "images and video are not scored; run it through mlflow.pyfunc.spark_udf"),
         ("image-classification", "images and video are not scored"),
         ("video-classification", "images and video are not scored"),
-        ("automatic-speech-recognition", "audio comes in a later release; until then run it through mlflow.pyfunc"),
         ("conversational", "give task text-generation (text2text-generation for an encoder-decoder) and a prompt"),
         ("llm/v1/chat", "chats come in a later release; give task text-generation"),
     ],
 )
 def test_what_is_not_scored_is_refused_with_what_to_do(name: str, words: str) -> None:
-    with pytest.raises(UnsupportedTaskError, match=rf"expected a task on texts, got {name}: ") as caught:
+    with pytest.raises(UnsupportedTaskError, match=rf"expected a task on texts or audio, got {name}: ") as caught:
         task_of(name)
     assert words in str(caught.value)
 
@@ -98,3 +97,16 @@ def test_a_length_that_counts_the_prompt_does_not_cut_it() -> None:
         "top_k": 5,
     }
     assert params_of("text-classification", {"max_length": 30}) == {"max_length": 30}
+
+
+def test_what_a_speaking_pipeline_was_logged_with_has_our_names() -> None:
+    voice = [0.5, 1.0]
+    for nested in ({"speaker_embeddings": voice}, {"speaker_embeddings": [voice]}):
+        for name in ("forward_params", "generate_kwargs"):
+            assert params_of("text-to-audio", {name: nested, "seed": 1}) == {"speaker_embedding": voice, "seed": 1}
+    assert params_of("text-to-audio", {"forward_params": {"speaker_id": 2, "speaking_rate": 1.5}}) == {
+        "speaker_id": 2,
+        "speaking_rate": 1.5,
+    }
+    assert params_of("text-to-audio", {"speaker_ids": 2}) == {"speaker_id": 2}
+    assert params_of("embeddings", {"forward_params": {"a": 1}}) == {"forward_params": {"a": 1}}
