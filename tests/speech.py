@@ -125,6 +125,9 @@ def save_speecht5(folder: Path, *, seed: int = 0, vocoder: bool = True, **overri
         "pad_token_id": 0,
     }
     model = SpeechT5ForTextToSpeech(SpeechT5Config(**{**sizes, **overrides})).eval()
+    widen(model)
+    with torch.no_grad():
+        model.speech_decoder_postnet.prob_out.bias.fill_(-1.8)  # it ends after some steps, not at once
     model.save_pretrained(folder)
     if vocoder:
         made = SpeechT5HifiGan(SpeechT5HifiGanConfig(model_in_dim=8, normalize_before=True, **_VOCODER)).eval()

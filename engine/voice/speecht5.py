@@ -15,7 +15,7 @@ from engine.voice.noise import generator
 from engine.voice.voice import Lines, Voice, Waveform
 
 _NO_VOCODER = (
-    "expected a vocoder for SpeechT5, that makes spectrograms: save a SpeechT5HifiGan (microsoft/speecht5_hifigan) with "
+    "expected a vocoder for SpeechT5, that makes spectrograms: save SpeechT5HifiGan (microsoft/speecht5_hifigan) with "
     "save_pretrained(…) in a folder named vocoder inside the model's, and score that folder"
 )
 

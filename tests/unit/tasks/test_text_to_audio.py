@@ -12,12 +12,14 @@ import torch
 import transformers
 
 from engine.errors import ModelError, ParameterError, UnsupportedTaskError
+from engine.generation.sampling import keys
 from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from engine.options import Column, Compute, Request
 from engine.scorer import Scorer
 from engine.tasks.check import check
-from engine.tasks.text_to_audio import TextToAudio
+from engine.tasks.text_to_audio import TextToAudio, TextToAudioParams
+from engine.voice.noise import generator, normals
 from tests import scoring, speech
 
 TEXTS = ["a good day", "no", "they were not there when the water came", "say how", "i", "Which WAY, please?", "no"]
@@ -116,24 +118,18 @@ def test_batches_of_the_vocoder_and_pieces_change_nothing(still: Path, monkeypat
 
 def test_the_noise_is_that_of_the_row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain transformers, whose noise is replaced by the row's own numbers."""
-    from dataclasses import replace
-
-    from engine.generation.sampling import keys
-    from engine.tasks.text_to_audio import TextToAudioParams
-    from engine.voice.noise import normals
-
     found = sounds(speak(folder, seed=5))
-    own = {text: next(keys([text], [5], replace(TextToAudioParams(), seed=5))) for text in TEXTS}
+    own = {text: next(keys([text], [5], TextToAudioParams())) for text in TEXTS}
     for text, one in zip(TEXTS, found, strict=True):
 
         def drawn(length: int, channels: int, stream: int, text: str = text) -> Any:
             made = normals([own[text]], np.array([length]), channels, stream=stream)
             return torch.from_numpy(made).transpose(1, 2)
 
-        monkeypatch.setattr(torch, "randn", lambda rows, channels, length: drawn(length, channels, 1))
-        monkeypatch.setattr(torch, "randn_like", lambda like: drawn(like.shape[2], like.shape[1], 2))
-        [expected] = plain_vits(folder, [text])
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "randn", lambda rows, channels, length: drawn(length, channels, 1))
+            patch.setattr(torch, "randn_like", lambda like: drawn(like.shape[2], like.shape[1], 2))
+            [expected] = plain_vits(folder, [text])
         assert one.size == expected.size
         np.testing.assert_allclose(one, expected, atol=1e-4)
 
@@ -268,11 +264,22 @@ def test_speecht5_equals_plain_transformers(tmp_path: Path) -> None:
     assert not TextToAudio.draws({}, make_bundle(resolve(str(folder)), "float32").path)
 
 
-def test_speecht5_draws_what_it_drops_for_each_row(speecht5: Path) -> None:
+def test_speecht5_drops_by_the_numbers_of_the_row(speecht5: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain transformers, whose chance is replaced by the row's own numbers: all positions are dropped alike."""
     voice = [0.5, -1.0, 2.0, 0.25]
     together = sounds(speak(speecht5, speaker_embedding=voice, seed=3))
     alone = [sounds(speak(speecht5, [text], speaker_embedding=voice, seed=3))[0] for text in TEXTS]
     assert_near(together, alone, within=1e-5)
+    for text, one in zip(TEXTS[:3], together, strict=False):
+        numbers = generator(next(keys([text], [3], TextToAudioParams())))
+
+        def drawn(like: Any, *, p: float, numbers: Any = numbers) -> Any:
+            return torch.from_numpy(numbers.random(like.shape[-1]) < p).to(like.dtype).expand(like.shape)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch, "bernoulli", drawn)
+            [expected] = plain_speecht5(speecht5, [text], voice)
+        np.testing.assert_allclose(one, expected, atol=1e-4)
     other = sounds(speak(speecht5, TEXTS[:1], speaker_embedding=voice, seed=4))[0]
     assert other.size != alone[0].size or not np.allclose(other, alone[0], atol=1e-3)
 
