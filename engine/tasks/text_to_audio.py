@@ -111,8 +111,7 @@ class TextToAudio(TextTask):
         texts = [str(text) for text in texts_of(inputs["text"])]
         speakers = embeddings(inputs.get("speaker_embedding"), params, len(texts))
         self.voice.check(params, speakers)
-        limits = (longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length),)
-        limit = min((one for one in (*limits, self.voice.longest) if one is not None), default=None)
+        limit = self._limit(params)
         tokens = tokenize(self.tokenizer, texts, max_length=limit)
         drawn = list(
             keys(texts, seeds(inputs.get("seed"), params, len(texts)), replace(params, speaker_embedding=None))
@@ -151,6 +150,12 @@ class TextToAudio(TextTask):
             pa.array(np.asarray(cut) | [one.size > most for one in outputs], pa.bool_()),
         ]
         return pa.StructArray.from_arrays(columns, fields=list(fields))
+
+    def _limit(self, params: TextToAudioParams) -> int:
+        """Tokens of a text at most. A token sounds a frame at least: more of them are longer than the audio may be."""
+        asked = longest_input(self.model, self.tokenizer, self.manifest.max_length, params.max_length)
+        heard = self._most(params) // self.voice.hop + 1
+        return min(limit for limit in (heard, asked, self.voice.longest) if limit is not None)
 
     def _most(self, params: TextToAudioParams) -> int:
         """Samples of a row at most, one at least."""

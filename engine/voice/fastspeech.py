@@ -29,6 +29,7 @@ class FastSpeech2(Voice):
             )
         self.vocoder = HifiGan(lambda one: vocoder(one.transpose(1, 2)), vocoder.config, frames=1)
         self.rate = int(vocoder.config.sampling_rate)
+        self.hop = self.vocoder.hop
         self.speakers = (config.num_speakers or 0) if self.model.multispeaker_model else 0
         self.embedding = config.speaker_embed_dim
 
@@ -47,6 +48,6 @@ class FastSpeech2(Voice):
         if lines.speakers[row] is not None:
             given["speaker_embedding"] = torch.tensor([lines.speakers[row]], device=lines.ids.device)
         spectrogram = self.model(lines.row(row), return_dict=True, **given).spectrogram.transpose(1, 2)
-        frames = min(spectrogram.shape[-1], lines.most // self.vocoder.hop + 1)
+        frames = min(spectrogram.shape[-1], lines.most // self.hop + 1)
         [waveform] = self.vocoder.waveforms(spectrogram, [frames])
         return waveform

@@ -43,6 +43,7 @@ class SpeechT5(Voice):
         vocoder = loaded.vocoder
         self.vocoder = HifiGan(lambda one: vocoder(one.transpose(1, 2)), vocoder.config, frames=1)
         self.rate = int(vocoder.config.sampling_rate)
+        self.hop = self.vocoder.hop
         self.longest = int(self.config.max_text_positions)
         self.embedding = int(self.config.speaker_embedding_dim)
 
@@ -53,7 +54,7 @@ class SpeechT5(Voice):
         import torch
 
         ids, reduction = lines.row(row), int(self.config.reduction_factor)
-        frames = lines.most // self.vocoder.hop + 1
+        frames = lines.most // self.hop + 1
         steps = min(-(-frames // reduction), self.config.max_speech_positions)
         speaker = torch.tensor([lines.speakers[row]], device=ids.device, dtype=self.model.dtype)
         ratio = min(20.0, (steps + 0.5) * reduction / ids.shape[1])  # 20 is transformers' own

@@ -6,6 +6,7 @@ float32 (half precision can't count beyond 256), and no row is made longer than 
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from engine.models.load import LoadedModel
@@ -28,6 +29,7 @@ class Vits(Voice):
         self.model = loaded.model
         self.config = loaded.model.config
         self.rate = int(self.config.sampling_rate)
+        self.hop = math.prod(self.config.upsample_rates)
         self.speakers = self.config.num_speakers if self.config.num_speakers > 1 else 0
         self.frames = 1 if loaded.device == "cpu" else 16_384
 
@@ -37,7 +39,7 @@ class Vits(Voice):
         with torch.inference_mode():
             speaker = self._speaker(lines)
             vocoder = HifiGan(lambda one: self.model.decoder(one, speaker).squeeze(1), self.config, self.frames)
-            spectrograms, lengths = self._spectrograms(lines, speaker, lines.most // vocoder.hop + 1)
+            spectrograms, lengths = self._spectrograms(lines, speaker, lines.most // self.hop + 1)
             return vocoder.waveforms(spectrograms, lengths.tolist())
 
     def _speaker(self, lines: Lines) -> Any:

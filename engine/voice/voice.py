@@ -55,6 +55,8 @@ class Voice(ABC):
     takes: ClassVar[tuple[str, ...]]
     #: Samples a second.
     rate: int
+    #: Samples of a frame, the least that a token sounds.
+    hop: int
     #: Tokens of a text at most; None where nothing limits them.
     longest: int | None = None
     #: Speakers to choose from by number.

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from jobs.log import log_folder
 from tests import speech, tiny
@@ -37,7 +38,10 @@ def test_a_folder_becomes_a_version_with_an_alias(tmp_path: Path) -> None:
 def test_a_voice_becomes_a_version(tmp_path: Path) -> None:
     folder = speech.save(tmp_path / "model")
     assert log_folder(folder, name="voice") == "models:/voice/1"
-    assert resolve("models:/voice/1").task == "text-to-audio"
+    ref = resolve("models:/voice/1")
+    assert ref.task == "text-to-audio"
+    logged, own = (make_bundle(one, "float32").manifest.files for one in (ref, resolve(str(folder))))
+    assert logged["model.safetensors"] == own["model.safetensors"]
 
 
 @pytest.mark.usefixtures("registry")

@@ -181,7 +181,7 @@ def test_sixteen_bits_are_the_default_and_near_the_floats(still: Path) -> None:
 
 def test_a_long_one_is_cut_and_flagged_or_an_error(still: Path) -> None:
     whole = sounds(speak(still))
-    limit = 1000
+    limit = 1300
     cut = speak(still, max_duration_s=limit / 8000)
     assert [row["truncated"] for row in cut] == [one.size > limit for one in whole]
     assert {row["truncated"] for row in cut} == {True, False}
@@ -194,6 +194,14 @@ def test_a_long_one_is_cut_and_flagged_or_an_error(still: Path) -> None:
     assert [row["error"] and row["error"]["code"] for row in failed] == [
         "too_long" if one.size > limit else None for one in whole
     ]
+
+
+def test_a_text_is_no_longer_than_what_may_be_heard_of_it(still: Path) -> None:
+    """Attention grows with the square of its tokens: those behind the last second are not read."""
+    [row] = speak(still, ["so " * 3000], max_duration_s=1)
+    assert (row["tokens"], row["duration_s"], row["truncated"]) == (8000 // 16 + 1, 1.0, True)
+    [row] = speak(still, ["so " * 3000], max_duration_s=1, long_text="error")
+    assert row["error"]["code"] == "too_long"
 
 
 def test_a_text_of_many_tokens_is_cut(still: Path) -> None:
