@@ -7,9 +7,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelNotFoundError, UnsupportedTaskError
+from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
 from engine.models import folder as model_folder
-from engine.models import pooling
+from engine.models import pooling, vocoder
 from engine.models.auto import auto_class
 
 #: MLflow knows the names of transformers' pipelines only.
@@ -41,6 +41,11 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     if task is None:
         raise UnsupportedTaskError(f"{folder} does not say its task: give --task, `embercast tasks` lists them")
     model_folder.check_task(folder, task)
+    if (folder / vocoder.FOLDER).is_dir():
+        raise ModelError(
+            f"expected a model that stock MLflow keeps whole, {folder} has a vocoder, which it would leave behind: log "
+            "the folder with mlflow.log_artifacts and score runs:/…/path"
+        )
 
     import mlflow
     import transformers

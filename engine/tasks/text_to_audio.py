@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +24,10 @@ from engine.tasks.text import TextParams, TextTask, at_least, encoded_rows
 from engine.tasks.tokens import Tokens, texts_of, tokenize
 from engine.voice.voice import Lines, Waveform, voice
 
-#: Seconds that a job may ask of a row at most: a window's answers, uncompressed, fit one Arrow column of 2 GiB.
-_LONGEST = 300.0
+#: Seconds that a job may ask of a row at most.
+_LONGEST: Final = 300.0
+#: Bytes that a window's recordings have together at most: what an Arrow column of bytes can hold.
+_ROOM: Final = (1 << 31) - (1 << 20)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,7 @@ class TextToAudio(TextTask):
     def encode(self, inputs: Mapping[str, pa.Array], params: TextToAudioParams) -> Encoded:
         texts = [str(text) for text in texts_of(inputs["text"])]
         speakers = embeddings(inputs.get("speaker_embedding"), params, len(texts))
+        self._check_room(params)
         self.voice.check(params, speakers)
         limit = self._limit(params)
         tokens = tokenize(self.tokenizer, texts, max_length=limit)
@@ -150,6 +153,15 @@ class TextToAudio(TextTask):
             pa.array(np.asarray(cut) | [one.size > most for one in outputs], pa.bool_()),
         ]
         return pa.StructArray.from_arrays(columns, fields=list(fields))
+
+    def _check_room(self, params: TextToAudioParams) -> None:
+        most = _ROOM // (4 * self.window_rows)  # samples, as floats
+        if self._most(params) > most:
+            seconds = most // self.voice.rate
+            raise RowError(
+                "invalid_parameter",
+                f"expected max_duration_s of {seconds} at most for a model of {self.voice.rate} samples a second",
+            )
 
     def _limit(self, params: TextToAudioParams) -> int:
         """Tokens of a text at most. A token sounds a frame at least: more of them are longer than the audio may be."""

@@ -15,7 +15,7 @@ from engine.voice.noise import generator
 from engine.voice.voice import Lines, Voice, Waveform
 
 _NO_VOCODER = (
-    "expected a vocoder for SpeechT5, that makes spectrograms: save SpeechT5HifiGan (microsoft/speecht5_hifigan) with "
+    "expected a vocoder for SpeechT5's spectrograms: save a SpeechT5HifiGan (microsoft/speecht5_hifigan) with "
     "save_pretrained(…) in a folder named vocoder inside the model's, and score that folder"
 )
 
@@ -48,7 +48,10 @@ class SpeechT5(Voice):
         self.embedding = int(self.config.speaker_embedding_dim)
 
     def speak(self, lines: Lines) -> list[Waveform | RowError]:
-        return [self._speak(lines, row) for row in range(len(lines.lengths))]
+        import torch
+
+        with torch.inference_mode():
+            return [self._speak(lines, row) for row in range(len(lines.lengths))]
 
     def _speak(self, lines: Lines, row: int) -> Waveform | RowError:
         import torch
@@ -58,12 +61,11 @@ class SpeechT5(Voice):
         steps = min(-(-frames // reduction), self.config.max_speech_positions)
         speaker = torch.tensor([lines.speakers[row]], device=ids.device, dtype=self.model.dtype)
         ratio = min(20.0, (steps + 0.5) * reduction / ids.shape[1])  # 20 is transformers' own
-        with torch.inference_mode(), instead({torch.bernoulli: _Dropping(lines.keys[row])}):
+        with instead({torch.bernoulli: _Dropping(lines.keys[row])}):
             spectrogram = self.model.generate_speech(ids, speaker, maxlenratio=ratio)
         if steps * reduction <= len(spectrogram) < frames:
             return RowError("too_long", f"expected speech of at most {steps * reduction} frames, this text has more")
-        with torch.inference_mode():
-            [waveform] = self.vocoder.waveforms(spectrogram.T[None], [min(len(spectrogram), frames)])
+        [waveform] = self.vocoder.waveforms(spectrogram.T[None], [min(len(spectrogram), frames)])
         return waveform
 
 

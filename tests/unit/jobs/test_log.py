@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.errors import ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
 from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from jobs.log import log_folder
@@ -42,6 +42,13 @@ def test_a_voice_becomes_a_version(tmp_path: Path) -> None:
     assert ref.task == "text-to-audio"
     logged, own = (make_bundle(one, "float32").manifest.files for one in (ref, resolve(str(folder))))
     assert logged["model.safetensors"] == own["model.safetensors"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_mlflow_would_leave_behind_is_not_logged(tmp_path: Path) -> None:
+    folder = speech.save_speecht5(tmp_path / "model")
+    with pytest.raises(ModelError, match="has a vocoder, which it would leave behind"):
+        log_folder(folder, name="voice")
 
 
 @pytest.mark.usefixtures("registry")

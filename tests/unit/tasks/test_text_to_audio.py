@@ -314,10 +314,16 @@ def refused(folder: Path, **params: Any) -> str:
     return str(caught.value)
 
 
-def test_what_a_model_does_not_take_is_refused_on_the_driver(still: Path, speecht5: Path, folder: Path) -> None:
+def test_what_a_model_does_not_take_is_refused_on_the_driver(
+    still: Path, speecht5: Path, folder: Path, tmp_path: Path
+) -> None:
+    fine = speech.save(tmp_path, sampling_rate=48_000)
     assert "this model has no speaker_embedding; it takes noise_scale," in refused(still, speaker_embedding=[1.0])
     assert "expected speaker_id below 0" in refused(still, speaker_id=0)
     assert "expected speaker_id below 3" in refused(folder, speaker_id=3)
+    assert refused(fine, max_duration_s=200) == (
+        "expected max_duration_s of 174 at most for a model of 48000 samples a second"
+    )
     assert "give speaker_embedding, 4 numbers" in refused(speecht5)
     assert "expected a speaker_embedding of 4 finite numbers" in refused(speecht5, speaker_embedding=[1.0])
     voice = [1.0, 0.0, 0.0, 0.0]
