@@ -180,8 +180,7 @@ SCHEMAS: Final[Mapping[str, TaskSchema]] = {
             audio=pa.binary(),
             sampling_rate=pa.int32(),
             duration_s=pa.float64(),
-            tokens=pa.int32(),
-            truncated=pa.bool_(),
+            **_SEEN,
         ),
     ),
 }

@@ -7,10 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelNotFoundError, UnsupportedTaskError
+from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
 from engine.models import folder as model_folder
-from engine.models import pooling
-from engine.tasks import task_class
+from engine.models import pooling, vocoder
+from engine.models.auto import auto_class
 
 #: MLflow knows the names of transformers' pipelines only.
 _PIPELINES: Final[Mapping[str, str]] = dict.fromkeys(
@@ -41,13 +41,18 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     if task is None:
         raise UnsupportedTaskError(f"{folder} does not say its task: give --task, `embercast tasks` lists them")
     model_folder.check_task(folder, task)
+    if (folder / vocoder.FOLDER).is_dir():
+        raise ModelError(
+            f"expected a model that stock MLflow keeps whole, {folder} has a vocoder, which it would leave behind: log "
+            "the folder with mlflow.log_artifacts and score runs:/…/path"
+        )
 
     import mlflow
     import transformers
 
     transformers.logging.disable_progress_bar()
     folder = folder.resolve()  # a relative one reads like a hub's name to MLflow, which would ask there for its card
-    model = getattr(transformers, task_class(task).auto_class).from_pretrained(folder, local_files_only=True)
+    model = auto_class(task, folder).from_pretrained(folder, local_files_only=True)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     with mlflow.start_run(run_name=f"log {name}"):
         logged = mlflow.transformers.log_model(

@@ -15,22 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.generation.params import GenerationParams
 
-
-def keys(prompts: Sequence[str], seeds: Sequence[int | None], params: GenerationParams) -> Iterator[int]:
-    """The key of each completion, ``params.n`` for each prompt: of its seed, else of the parameters."""
+def keys(prompts: Sequence[str], seeds: Sequence[int | None], params: Any) -> Iterator[int]:
+    """The key of each thing drawn, ``params.n`` for each prompt (1 without): of its seed, else of the parameters."""
     unseeded = _named(params)
     for prompt, seed in zip(prompts, seeds, strict=True):
         source = unseeded if seed is None else str(seed)
         start = hashlib.blake2b(f"{source}\0{prompt}".encode(), digest_size=16)
-        for index in range(params.n):
+        for index in range(getattr(params, "n", 1)):
             own = start.copy()
             own.update(b"\0%d" % index)
             yield int.from_bytes(own.digest(), "little")
 
 
-def _named(params: GenerationParams) -> str:
+def _named(params: Any) -> str:
     """The parameters that are not the defaults, the same in every release that has them; 1 is 1.0 there too."""
     values = {f.name: getattr(params, f.name) for f in fields(params) if getattr(params, f.name) != f.default}
     return repr(sorted((name, float(value) if type(value) is int else value) for name, value in values.items()))

@@ -130,7 +130,7 @@ class GenerationTask(TextTask):
         return [np.full(1, np.nan) if one is None else one for one in found]
 
 
-def seeds(column: pa.Array | None, params: GenerationParams, rows: int) -> list[int | None]:
+def seeds(column: pa.Array | None, params: Any, rows: int) -> list[int | None]:
     """The seed of each row: of its column, where there is one that is not null in it, else the parameters'."""
     if column is None:
         return [params.seed] * rows

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError, UnsupportedTaskError
-from engine.models import activation, adapter, cache, language_model, pooling, quantized
+from engine.models import activation, adapter, cache, language_model, pooling, quantized, vocoder
 from engine.models.auto import auto_class
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
@@ -85,6 +85,8 @@ def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
     if model.can_generate():
         model.generation_config.save_pretrained(into)
     _copy_preparation(ref, into)
+    if vocoder.FOLDER in _needs(ref.task):
+        vocoder.pack(ref.model_dir, dtype, into)
     shipped = pooling.read(ref.model_dir)
     manifest = Manifest(
         task=ref.task,
@@ -147,7 +149,7 @@ def _load(ref: ModelRef, dtype: str) -> tuple[Any, set[str]]:
 def _copy_preparation(ref: ModelRef, into: Path) -> None:
     """The files of what prepares the inputs: ``tokenizer`` and ``features``, where the task needs them."""
     sources = {"tokenizer": ref.tokenizer_dir, "features": ref.features_dir}
-    for name in _needs(ref.task):
+    for name in sources.keys() & {*_needs(ref.task)}:
         shutil.copytree(sources[name] or ref.model_dir, into / name, ignore=_ignore, dirs_exist_ok=True)
         shutil.copy(ref.model_dir / "config.json", into / name / "config.json")
 
@@ -192,7 +194,8 @@ def _tensors(model: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _ignore(directory: str, names: list[str]) -> set[str]:
-    return shutil.ignore_patterns(*_NOT_TOKENIZER, language_model.FOLDER, "onnx", "openvino", ".git*")(directory, names)
+    other = (language_model.FOLDER, vocoder.FOLDER, "onnx", "openvino", ".git*")
+    return shutil.ignore_patterns(*_NOT_TOKENIZER, *other)(directory, names)
 
 
 def _move(source: Path, into: Path) -> None:

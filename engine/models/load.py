@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
+from engine.models import vocoder
 from engine.models.auto import auto_class
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest
 from engine.models.tensors import map_tensors
@@ -23,6 +24,7 @@ class LoadedModel:
         manifest: what its bundle says.
         device: cpu or cuda:N.
         features: transformers' feature extractor, of a model of audio.
+        vocoder: that makes waveforms of the model's spectrograms, where it lies beside it.
     """
 
     model: Any
@@ -30,6 +32,7 @@ class LoadedModel:
     manifest: Manifest
     device: str
     features: Any = None
+    vocoder: Any = None
 
     def __call__(self, **inputs: Any) -> Any:
         """The model's output for tensors on ``device``, in inference mode."""
@@ -63,7 +66,8 @@ def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) ->
     features = load_features(path / "features") if (path / "features").exists() else None
     if tokenizer is not None and features is None:  # the padding token of a tokenizer of speech is its blank
         _pad_token(model, tokenizer)
-    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device, features)
+    beside = vocoder.load(path / vocoder.FOLDER, device)
+    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device, features, beside)
 
 
 def load_tokenizer(folder: Path) -> Any:

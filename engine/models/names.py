@@ -65,6 +65,7 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
     "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
     "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
+    "text-to-audio": {"speaker_embeddings": "speaker_embedding", "speaker_ids": "speaker_id"},
 }
 #: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
 _WRITTEN: Final = ("summarization", "translation", "text2text-generation")
@@ -101,6 +102,8 @@ def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """
     if task == "automatic-speech-recognition":
         params = _speech(params)
+    if task == "text-to-audio":
+        params = _spoken(params)
     ours = _PARAMETERS.get(task, {})
     named = {ours.get(name, name): value for name, value in params.items()}
     if task in _GENERATIVE:
@@ -128,6 +131,20 @@ def _speech(params: Mapping[str, Any]) -> dict[str, Any]:
     stride = given.pop("stride_length_s", window / 6)  # the pipeline's default
     both = max(stride) if isinstance(stride, list | tuple) else stride
     return {**given, "long_form": "fast", "window_s": window, "stride_s": both}
+
+
+def _spoken(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The pipeline's forward_params and generate_kwargs beside the other parameters; a batch of one embedding is it."""
+    nested = {
+        name: params[name] for name in ("forward_params", "generate_kwargs") if isinstance(params.get(name), Mapping)
+    }
+    given = {name: value for name, value in params.items() if name not in nested}
+    for values in nested.values():
+        given |= values
+    embedding = given.get("speaker_embeddings")
+    if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
+        given["speaker_embeddings"] = embedding[0]
+    return given
 
 
 def _stop(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class Task(ABC):
     Params: ClassVar[type]
     #: Name of the transformers auto class that loads the model, or of several: the first that knows its configuration.
     auto_class: ClassVar[str | tuple[str, ...]]
-    #: What prepares its inputs, of: tokenizer, features (transformers' feature extractor of a model of audio).
+    #: What goes with its model, of: tokenizer, features (transformers' feature extractor of a model of audio), vocoder
+    #: (where the model's folder has one).
     needs: ClassVar[tuple[str, ...]] = ("tokenizer",)
     #: Ending of a checkpoint's architecture that has this task, or several; empty where any will do.
     architecture: ClassVar[str | tuple[str, ...]] = ""

@@ -15,7 +15,7 @@ from engine.errors import ParameterError
 from engine.options import Column, Compute, Request
 from engine.schema import schema_of
 from engine.scorer import Scored, Scorer
-from tests import scoring
+from tests import scoring, speech
 
 
 class TaskConformance(ABC):
@@ -211,6 +211,9 @@ def assert_same(found: Any, expected: Any, *, path: str = "rows") -> None:
         assert found.keys() == expected.keys(), path
         for name in expected:
             assert_same(found[name], expected[name], path=f"{path}.{name}")
+    elif isinstance(expected, bytes):
+        assert found is not None, path
+        assert_same_sound(found, expected, path)
     elif isinstance(expected, list):
         assert found is not None, path
         assert len(found) == len(expected), path
@@ -218,3 +221,9 @@ def assert_same(found: Any, expected: Any, *, path: str = "rows") -> None:
             assert_same(a, b, path=f"{path}[{i}]")
     else:
         assert found == expected, path
+
+
+def assert_same_sound(found: bytes, expected: bytes, path: str) -> None:
+    """Equal samples within 1e-4: sixteen bits round them to steps of 3e-5, up or down."""
+    assert found[:44] == expected[:44], path  # the header: rate, encoding and length
+    np.testing.assert_allclose(speech.samples(found), speech.samples(expected), atol=1e-4, err_msg=path)

@@ -1,4 +1,4 @@
-"""Models of no task in the table, through every door: a PyFunc with its own code, and a pipeline of transformers."""
+"""Models of no task in the table, through every door: a PyFunc with its own code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.errors import ParameterError, SchemaError, UnsafeModelError
 from jobs.cli import app
 from jobs.plan import plan
 from jobs.runner import run
-from tests import pyfuncs, speech
+from tests import pyfuncs
 from tests.spark.job import add, define, rows, sink
 from udfs import register, score, udf
 
@@ -150,19 +150,3 @@ def test_the_command_refuses_a_definition_without_the_key(
     code = app(["run", f"{tmp_path}/job.yaml"], standalone_mode=False)
     assert code == 2
     assert "write allow_foreign_code: true" in capsys.readouterr().err
-
-
-def test_a_pipeline_of_no_task_equals_plain_transformers(spark: SparkSession, tmp_path: Path) -> None:
-    import transformers
-
-    folder = speech.save(tmp_path / "speech")
-    scored = score(rows(spark, BODIES), model=str(folder), task="text-to-audio", input="body", output="s")
-    plain = transformers.pipeline("text-to-audio", model=str(folder))
-    for body, row in zip(BODIES, structs(scored), strict=True):
-        if body is None:
-            assert row is None
-        else:
-            assert row is not None
-            assert row["sampling_rate"] == 8000
-            assert row["audio"] == pytest.approx(plain(body)["audio"].tolist(), abs=1e-5)
-            assert row["error"] is None

@@ -44,6 +44,7 @@ FIELDS = {
     ),
     "feature-extraction": f"features: ARRAY<ARRAY<FLOAT>>, {_SEEN}",
     "reranking": f"score: FLOAT, {_SEEN}",
+    "text-to-audio": f"audio: BINARY, sampling_rate: INT, duration_s: DOUBLE, {_SEEN}",
 }
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.errors import ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from jobs.log import log_folder
-from tests import tiny
+from tests import speech, tiny
 
 # of MLflow's own mappings and types
 pytestmark = [
@@ -31,6 +32,23 @@ def test_a_folder_becomes_a_version_with_an_alias(tmp_path: Path) -> None:
     assert log_folder(folder, name="sentiment") == "models:/sentiment/2"
     ref = resolve("models:/sentiment@champion")
     assert (ref.pinned, ref.version, ref.task) == ("models:/sentiment/2", "2", "text-classification")
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_voice_becomes_a_version(tmp_path: Path) -> None:
+    folder = speech.save(tmp_path / "model")
+    assert log_folder(folder, name="voice") == "models:/voice/1"
+    ref = resolve("models:/voice/1")
+    assert ref.task == "text-to-audio"
+    logged, own = (make_bundle(one, "float32").manifest.files for one in (ref, resolve(str(folder))))
+    assert logged["model.safetensors"] == own["model.safetensors"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_mlflow_would_leave_behind_is_not_logged(tmp_path: Path) -> None:
+    folder = speech.save_speecht5(tmp_path / "model")
+    with pytest.raises(ModelError, match="has a vocoder, which it would leave behind"):
+        log_folder(folder, name="voice")
 
 
 @pytest.mark.usefixtures("registry")

@@ -13,6 +13,7 @@ import pytest
 
 from engine.options import Column
 from jobs.seeds import SEED, add, by_key
+from tests import speech
 
 
 @dataclass(frozen=True)
@@ -62,3 +63,12 @@ def test_a_job_that_draws_takes_its_seeds_from_the_keys(
 ) -> None:
     model = prepared(tmp_path, task, params, own)
     assert by_key(model) == Prepared(task, {**params, "seed": Column(SEED)}, model.bundle)
+
+
+@pytest.mark.parametrize(("noise", "params", "drawn"), [(0.5, {}, True), (0.0, {}, False), (0.5, {"seed": 1}, False)])
+def test_voices_that_vary_by_chance_are_drawn_by_the_key(
+    tmp_path: Path, noise: float, params: Mapping[str, Any], drawn: bool
+) -> None:
+    speech.save(tmp_path, noise=noise)
+    found = by_key(Prepared("text-to-audio", params, SimpleNamespace(path=tmp_path)))  # type: ignore[arg-type]
+    assert found.params == ({**params, "seed": Column(SEED)} if drawn else params)

@@ -121,3 +121,16 @@ def test_a_length_that_counts_the_prompt_does_not_cut_it() -> None:
 def test_what_a_pipeline_of_speech_takes(logged: dict[str, object], ours: dict[str, object] | None) -> None:
     expected = {"condition_on_previous": True, "logprob_threshold": None} if ours is None else ours
     assert params_of("automatic-speech-recognition", logged) == expected
+
+
+def test_what_a_speaking_pipeline_was_logged_with_has_our_names() -> None:
+    voice = [0.5, 1.0]
+    for nested in ({"speaker_embeddings": voice}, {"speaker_embeddings": [voice]}):
+        for name in ("forward_params", "generate_kwargs"):
+            assert params_of("text-to-audio", {name: nested, "seed": 1}) == {"speaker_embedding": voice, "seed": 1}
+    assert params_of("text-to-audio", {"forward_params": {"speaker_id": 2, "speaking_rate": 1.5}}) == {
+        "speaker_id": 2,
+        "speaking_rate": 1.5,
+    }
+    assert params_of("text-to-audio", {"speaker_ids": 2}) == {"speaker_id": 2}
+    assert params_of("embeddings", {"forward_params": {"a": 1}}) == {"forward_params": {"a": 1}}
