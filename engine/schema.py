@@ -177,7 +177,11 @@ SCHEMAS: Final[Mapping[str, TaskSchema]] = {
     "text-to-audio": TaskSchema(
         inputs=(_TEXT,),
         fields=_fields(
-            audio=pa.binary(), sampling_rate=pa.int32(), duration_s=pa.float64(), tokens=pa.int32(), truncated=pa.bool_()
+            audio=pa.binary(),
+            sampling_rate=pa.int32(),
+            duration_s=pa.float64(),
+            tokens=pa.int32(),
+            truncated=pa.bool_(),
         ),
     ),
 }
