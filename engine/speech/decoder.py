@@ -41,7 +41,7 @@ class Decoder:
         if model.config.model_type != "whisper":
             raise UnsupportedTaskError(
                 f"expected a Whisper model (WhisperForConditionalGeneration) or a CTC model, got "
-                f"{type(model).__name__}, whose way of writing this release does not know: log a model of those families"
+                f"{type(model).__name__}, which this release can't write with: log a model of those families"
             )
         self.model = model
         self.tokenizer = tokenizer

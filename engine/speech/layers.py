@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.batching import Index
 from engine.speech.states import Heard, States, attention
 
 #: Tokens that the self-attention's keys and values grow by.
