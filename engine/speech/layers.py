@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from engine.speech.states import Heard, States, attention
+from engine.speech.states import Heard, States
 
 #: Tokens that the self-attention's keys and values grow by.
 _BLOCK: Final = 64
@@ -63,15 +63,16 @@ class Layers:
     def room(self, segments: int, positions: int) -> States:
         """States of so many segments, not yet heard."""
         one = self.modules[0].encoder_attn
-        shape = (segments, one.num_heads, positions, one.head_dim)
-        keys, values = ([self.vectors.new_empty(shape) for _ in self.modules] for _ in range(2))
+        rows, size = (segments, one.num_heads), one.head_dim
+        keys = [self.vectors.new_empty((*rows, size, positions)) for _ in self.modules]
+        values = [self.vectors.new_empty((*rows, positions, size)) for _ in self.modules]
         return States(tuple(keys), tuple(values))
 
     def hear(self, encoded: Any, states: States, rows: slice) -> None:
         """Puts encoder output [segments, positions, width] into these rows of the states."""
         for layer, keys, values in zip(self.modules, states.keys, states.values, strict=True):
             other = layer.encoder_attn
-            keys[rows] = _heads(other, other.k_proj(encoded))
+            keys[rows] = _heads(other, other.k_proj(encoded)).transpose(2, 3)
             values[rows] = _heads(other, other.v_proj(encoded))
 
     def __call__(
@@ -101,13 +102,12 @@ class Layers:
             own, other = layer.self_attn, layer.encoder_attn
             normed = layer.self_attn_layer_norm(hidden)
             keys, values = past.put(number, _heads(own, own.k_proj(normed)), _heads(own, own.v_proj(normed)))
-            causal = mask is None and ids.shape[1] > 1
-            taken = attention(_queries(own, normed), keys, values, attn_mask=mask, is_causal=causal)
+            taken = _attention(_queries(own, normed), keys, values, mask)
             hidden = hidden + own.out_proj(_merged(taken))
-            queries = _queries(other, layer.encoder_attn_layer_norm(hidden))
+            weights = heard.weights(number, _queries(other, layer.encoder_attn_layer_norm(hidden)))
             if watched and seen is not None and number in watched:
-                seen.append(_weights(queries, heard.states.keys[number], list(watched[number])))
-            hidden = hidden + other.out_proj(_merged(heard.attended(number, queries)))
+                seen.append(weights[:, list(watched[number])].float())
+            hidden = hidden + other.out_proj(_merged(heard.taken(number, weights)))
             inner = layer.activation_fn(layer.fc1(layer.final_layer_norm(hidden)))
             hidden = hidden + layer.fc2(inner)
         return self.norm(hidden)
@@ -132,5 +132,9 @@ def _merged(taken: Any) -> Any:
     return taken.transpose(1, 2).flatten(2)
 
 
-def _weights(queries: Any, keys: Any, heads: list[int]) -> Any:
-    return (queries[:, heads] @ keys[:, heads].transpose(2, 3)).softmax(dim=-1).float()
+def _attention(queries: Any, keys: Any, values: Any, mask: Any) -> Any:
+    """What scaled queries take from the tokens so far; without a mask each sees all before it."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    causal = mask is None and queries.shape[2] > 1
+    return scaled_dot_product_attention(queries, keys, values, attn_mask=mask, is_causal=causal, scale=1.0)

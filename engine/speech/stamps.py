@@ -42,14 +42,13 @@ class Stamps:
                 stamps[:, rules.max_initial_timestamp + 1 :] = _NEVER
         else:
             self._pairs(scores, stamps)
-        likelier = stamps.logsumexp(dim=1) > text.amax(dim=1)
-        text.masked_fill_(likelier[:, None], _NEVER)
+        _rule_out(text, stamps.logsumexp(dim=1) > text.amax(dim=1))
 
     def _pairs(self, scores: Any, stamps: Any) -> None:
         import torch
 
         single = self.last & ~self.before  # behind a text: its pair or the end has to follow
-        scores[:, : self.rules.end].masked_fill_(single[:, None], _NEVER)
+        _rule_out(scores[:, : self.rules.end], single)
         least = self.latest + ~single - self.rules.first_stamp
         falls = torch.arange(stamps.shape[1], device=stamps.device) < least[:, None]
         stamps.masked_fill_(falls | (self.last & self.before)[:, None], _NEVER)
@@ -65,3 +64,8 @@ class Stamps:
     def keep(self, rows: Any) -> None:
         """Keeps these rows, int64 on the device."""
         self.latest, self.last, self.before = self.latest[rows], self.last[rows], self.before[rows]
+
+
+def _rule_out(scores: Any, rows: Any) -> None:
+    """Rules out all tokens of these rows, bool [rows]; adding is several times as fast on a CPU as filling is."""
+    scores.add_(scores.new_zeros(len(scores)).masked_fill_(rows, _NEVER)[:, None])

@@ -11,6 +11,7 @@ from engine.batching import Index
 from engine.errors import ParameterError, RowError
 from engine.generation.sampling import draw, uniforms
 from engine.speech.layers import Layers, Past
+from engine.speech.prompts import Prompts
 from engine.speech.rules import Rules
 from engine.speech.stamps import Stamps
 from engine.speech.states import Heard, States
@@ -43,8 +44,8 @@ class Writing:
     ) -> None:
         self.layers, self.rules, self.temperature = layers, rules, temperature
         self.device = layers.vectors.device
-        self.prompt = Prompt(prompts)
-        self.room = _room(prompts, rules)
+        self.prompts = Prompts(prompts)
+        self.room = self.prompts.room(rules)
         longest = int(self.room.max(initial=0))
         self.uniform = None if temperature == 0 else self._tensor(uniforms(_known(keys), longest))
         self.rows = np.arange(len(prompts))
@@ -56,7 +57,7 @@ class Writing:
         self.heard = Heard(states)
         self.past = Past(layers, len(prompts))
         self.stamps = Stamps(rules, len(prompts), self.device) if rules.timestamps else None
-        self.pads = self._tensor(self.prompt.pads)
+        self.pads = self._tensor(self.prompts.pads)
         self.suppress = self._tensor(np.array(rules.suppress, np.int64))
         self.begin_suppress = self._tensor(np.array(rules.begin_suppress, np.int64))
 
@@ -72,16 +73,16 @@ class Writing:
 
     def _read(self) -> tuple[Any, Any]:
         """The first logits; float64 [segments], the no-speech probabilities."""
-        prompt, rules = self.prompt, self.rules
-        mask = self._tensor(prompt.mask()) if prompt.padded else None
-        ids, positions = self._tensor(prompt.ids), self._tensor(prompt.positions())
+        prompts, rules = self.prompts, self.rules
+        mask = self._tensor(prompts.mask()) if prompts.padded else None
+        ids, positions = self._tensor(prompts.ids), self._tensor(prompts.positions())
         hidden = self.layers(ids, positions, self.past, self.heard, mask=mask)
         logits = self.layers.logits(hidden[:, -1])
         if rules.no_speech is None:
             return logits, np.zeros(len(self.rows))
-        starts = prompt.last(rules.start)
+        starts = prompts.last(rules.start)
         at_start = logits
-        if (starts != prompt.ids.shape[1] - 1).any():
+        if (starts != prompts.ids.shape[1] - 1).any():
             at_start = self.layers.logits(hidden[self._tensor(self.rows), self._tensor(starts)])
         said = at_start.log_softmax(dim=-1)[:, rules.no_speech].exp()
         return logits, said.double().cpu().numpy()
@@ -140,7 +141,7 @@ class Writing:
         # Rows that have ended and wait may have no position left: what they write is not looked at.
         positions = (at - self.pads).clamp(max=self.rules.positions - 1)
         mask = None
-        if self.prompt.padded:
+        if self.prompts.padded:
             mask = (torch.arange(at + 1, device=self.device) >= self.pads[:, None])[:, None, None]
         ids = tokens.clamp(min=0)[:, None]
         hidden = self.layers(ids, positions[:, None], self.past, self.heard, mask=mask)
@@ -167,45 +168,6 @@ class Writing:
         import torch
 
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
-
-class Prompt:
-    """Prompts of a batch, padded on the left: int64 [rows, longest]; ``pads`` [rows] says how much."""
-
-    def __init__(self, prompts: Sequence[Sequence[int]]) -> None:
-        longest = max(map(len, prompts))
-        self.pads = np.array([longest - len(one) for one in prompts], np.int64)
-        self.ids = np.array([[0] * (longest - len(one)) + list(one) for one in prompts], np.int64)
-        self.padded = bool(self.pads.any())
-
-    def positions(self) -> Index:
-        """int64 [rows, longest], of each token."""
-        return np.maximum(np.arange(self.ids.shape[1]) - self.pads[:, None], 0)
-
-    def mask(self) -> Any:
-        """bool [rows, 1, longest, longest]: each token sees itself and what is before it, but for padding."""
-        at = np.arange(self.ids.shape[1])
-        seen = (at <= at[:, None]) & (at >= self.pads[:, None, None])
-        return (seen | (at == at[:, None]))[:, None]
-
-    def last(self, token: int) -> Index:
-        """int64 [rows], where this token stands last. Raises ParameterError where a prompt has it nowhere."""
-        found = self.ids == token
-        found &= np.arange(self.ids.shape[1]) >= self.pads[:, None]
-        if not found.any(axis=1).all():
-            raise ParameterError("expected prompts with the model's start token, got one without")
-        last: Index = self.ids.shape[1] - 1 - found[:, ::-1].argmax(axis=1)
-        return last
-
-
-def _room(prompts: Sequence[Sequence[int]], rules: Rules) -> Index:
-    room = np.array([rules.room(len(one)) for one in prompts], np.int64)
-    if room.min(initial=1) < 1:
-        raise ParameterError(
-            f"expected prompts that leave room for a token among {rules.positions} positions, got one of "
-            f"{max(map(len, prompts))} tokens: shorten the initial prompt, or raise max_new_tokens"
-        )
-    return room
 
 
 def _known(keys: Sequence[int] | None) -> Sequence[int]:

@@ -32,7 +32,8 @@ class Tiny(NamedTuple):
 
 
 def _tiny(**arguments: Any) -> Tiny:
-    model, words = speech_models.model(max_source_positions=_POSITIONS, **arguments)
+    settings = {"max_length": 60}
+    model, words = speech_models.model(max_source_positions=_POSITIONS, settings=settings, **arguments)
     features = speech_models.features(_SEGMENTS, frames=2 * _POSITIONS)
     decoder = Decoder(model, words)
     return Tiny(model, words, features, decoder, decoder.encode(features))
@@ -206,6 +207,23 @@ def test_times_are_transformers_token_timestamps(tiny: Tiny, most: int | None) -
         assert found.shape == (len(one.ids) + 1,)
         np.testing.assert_allclose(found[1:], expected.numpy(), atol=0.0201)
         assert (np.abs(found[1:] - expected.numpy()) < 1e-5).mean() > 0.9
+
+
+def test_half_precision_says_about_the_same(tiny: Tiny) -> None:
+    half = Decoder(copy.deepcopy(tiny.model).bfloat16(), tiny.words)
+    states = half.encode(tiny.features)
+    prompt = tiny.ids("startoftranscript", "en", "transcribe")
+    rules = Rules.of(tiny.model, timestamps=True, max_new_tokens=8)
+    exact = tiny.decoder.write(tiny.states, [prompt] * _SEGMENTS, rules)
+    written = half.write(states, [prompt] * _SEGMENTS, rules)
+    for one, other in zip(written, exact, strict=True):
+        assert isinstance(one, Written)
+        assert isinstance(other, Written)
+        assert one.no_speech_prob == pytest.approx(other.no_speech_prob, rel=0.2)
+        if one.ids[0] == other.ids[0]:
+            assert one.logprobs[0] == pytest.approx(other.logprobs[0], abs=0.3)
+    times = half.align(states, [prompt] * _SEGMENTS, written, [600] * _SEGMENTS)  # type: ignore[arg-type]
+    assert all((np.diff(one) >= 0).all() for one in times)
 
 
 def test_a_model_without_alignment_heads_times_no_words(tiny: Tiny) -> None:
