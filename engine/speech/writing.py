@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.batching import Index
 from engine.errors import ParameterError, RowError
 from engine.generation.sampling import draw, uniforms
 from engine.speech.layers import Layers, Past
