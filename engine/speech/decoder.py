@@ -47,6 +47,12 @@ class Decoder:
         self.tokenizer = tokenizer
         self.layers = Layers(model)
 
+    @property
+    def segment_bytes(self) -> int:
+        """Bytes on the device that the states of one segment take."""
+        numbers = int(self.model.config.max_source_positions * self.model.config.d_model)
+        return 2 * len(self.layers.modules) * numbers * int(self.layers.vectors.element_size())
+
     def encode(self, features: npt.NDArray[np.float32]) -> States:
         """What is heard in float32 [segments, mels, frames], log-mel features of 30 s each; on the device."""
         import torch

@@ -114,6 +114,11 @@ def test_a_model_of_english_alone_has_a_prompt_of_one_token() -> None:
     assert tiny.decoder.languages(tiny.states) == ["en"] * _SEGMENTS
 
 
+def test_states_take_the_memory_that_is_told(tiny: Tiny) -> None:
+    held = [*tiny.states.keys, *tiny.states.values]
+    assert sum(one.nbytes for one in held) == _SEGMENTS * tiny.decoder.segment_bytes
+
+
 def test_languages_are_those_that_transformers_detects(tiny: Tiny) -> None:
     detected = tiny.model.detect_language(torch.from_numpy(tiny.features))
     expected = [name.strip("<|>") for name in tiny.words.convert_ids_to_tokens(detected.tolist())]
