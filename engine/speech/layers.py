@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from engine.speech.projection import projection
 from engine.speech.states import Heard, States
 
 #: Tokens that the self-attention's keys and values grow by.
@@ -58,7 +59,7 @@ class Layers:
         self.norm = decoder.layer_norm
         self.vectors = decoder.embed_tokens.weight
         self.positions = decoder.embed_positions.weight
-        self.project = model.proj_out
+        self.project = projection(model.proj_out)
 
     def room(self, segments: int, positions: int) -> States:
         """States of so many segments, not yet heard."""
