@@ -37,12 +37,14 @@ class SpeechRecognitionParams(AudioParams):
         sure_no_speech_threshold: a window whose no-speech probability is above it is silent, however likely its text;
             null leaves it to the thresholds before, as transformers does.
         silence_threshold: a window that is nowhere louder is silent, and not given to the model: the logarithm (10) of
-            a frame's mean power over Whisper's bands; digital silence has -10, speech -5 to 1. null listens to all.
+            a frame's mean power over Whisper's bands; digital silence has -10, a voice -5 to 1. null listens to all.
         steady_db: a window of 1 s or more is silent, and not given to the model, whose loud parts are not this much
             louder than its quiet ones, as in hum and white noise; null listens to all.
         max_new_tokens: tokens of a window at most; null takes what the model allows.
         window_s: seconds of a window of CTC models.
         stride_s: seconds that a window of CTC models shares with each neighbour.
+        seed: of what Whisper draws at temperatures above 0, together with what is heard, on which alone it depends
+            where null.
     """
 
     timestamps: Literal["none", "segments", "words"] = "segments"

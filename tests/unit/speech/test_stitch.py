@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from engine.speech.clip import Spoken
 from engine.speech.stitch import stitch
 from engine.speech.vocabulary import Vocabulary
 from tests import speech_models
+from tests.unit.speech import spoken
 
 
 @pytest.fixture(scope="module")
@@ -18,27 +18,15 @@ def tokenizer() -> Any:
 
 @pytest.fixture(scope="module")
 def vocabulary(tokenizer: Any) -> Vocabulary:
-    times = tokenizer.convert_tokens_to_ids("<|0.00|>")
-    return Vocabulary(
-        start=0, end=0, previous=0, no_timestamps=times - 1, languages={}, tasks={}, size=len(tokenizer), step_s=0.02
-    )
+    return spoken.vocabulary(tokenizer)
 
 
 def said(tokenizer: Any, text: str, start: float, end: float, *, moments: bool = False) -> Spoken:
-    ids = np.array(tokenizer(f" {text}", add_special_tokens=False)["input_ids"])
-    return Spoken(
-        start=start,
-        end=end,
-        ids=ids,
-        logprobs=np.zeros(ids.size, np.float32),
-        moments=np.linspace(start, end, ids.size + 1) if moments else None,
-        avg_logprob=0.0,
-        no_speech_prob=0.0,
-    )
+    return spoken.said(tokenizer, f" {text}", start, end, moments=moments)
 
 
-def texts(tokenizer: Any, spoken: list[Spoken]) -> list[str]:
-    return [tokenizer.decode(one.ids).strip() for one in spoken]
+def texts(tokenizer: Any, segments: list[Spoken]) -> list[str]:
+    return [tokenizer.decode(one.ids).strip() for one in segments]
 
 
 def test_the_seam_lies_in_what_both_say(tokenizer: Any, vocabulary: Vocabulary) -> None:
