@@ -56,8 +56,8 @@ class Plain:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True)).strip()
 
     def segments(self, samples: Samples, **settings: Any) -> list[tuple[float, float, str]]:
-        """Start, end and text of each segment that has a text; none ends behind the recording's end."""
-        duration = samples.size / 16_000
+        """Start, end and text of each segment that has a text; none lies behind the recording's end."""
+        duration = int(self.features(samples).attention_mask.sum()) / 100
         found = self.generate(samples, return_timestamps=True, **settings)["segments"][0]
         told = [
             (

@@ -140,20 +140,21 @@ class Clip:
             return
         ids = heard.written.ids.tolist()
         found, taken = cuts(ids, vocabulary.times, self.frames, round(vocabulary.step_s / frame_s))
-        offset = self.start + self.seek * frame_s
+        offset, limit = self.start + self.seek * frame_s, self.start + self.sound.frames * frame_s
         for one in found:
             self.texts.append(ids[one.first : one.last])
             if vocabulary.text(self.texts[-1]):
-                self.spoken.append(_spoken(heard.written, heard.moments, one, offset, vocabulary.step_s))
+                start, end = (min(offset + at * vocabulary.step_s, limit) for at in (one.start, one.end))
+                self.spoken.append(_spoken(heard, one, start, end, offset))
         self.seek += taken
 
 
-def _spoken(
-    written: Written, moments: npt.NDArray[np.float64] | None, cut: Cut, offset: float, step_s: float
-) -> Spoken:
+def _spoken(heard: Heard, cut: Cut, start: float, end: float, offset: float) -> Spoken:
+    written, moments = heard.written, heard.moments
+    assert written is not None
     return Spoken(
-        start=round(offset + cut.start * step_s, 2),
-        end=round(offset + cut.end * step_s, 2),
+        start=round(start, 2),
+        end=round(end, 2),
         ids=written.ids[cut.first : cut.last],
         logprobs=written.logprobs[cut.first : cut.last],
         moments=None if moments is None else offset + moments[cut.first : cut.last + 1],

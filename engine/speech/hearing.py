@@ -13,7 +13,7 @@ from engine.errors import RowError
 from engine.speech.clip import Clip, Heard
 from engine.speech.features import Mels
 from engine.speech.rules import Rules
-from engine.speech.verdict import still, verdict
+from engine.speech.verdict import Verdict, still, verdict
 from engine.speech.vocabulary import Vocabulary
 from engine.speech.written import Written
 from engine.tasks.speech_recognition import SpeechRecognitionParams
@@ -90,13 +90,16 @@ class Hearing:
             )
             again = []
             for i, one in zip(left, written, strict=True):
-                judged = None if isinstance(one, RowError) else verdict(one, self.params, self.vocabulary)
+                judged = None if isinstance(one, RowError) else self._judged(one, prompts[i])
                 found[i] = one if judged is None else (one, temperature, judged == "silent")
                 again += [i] if judged == "again" else []
             if not again:
                 break
             left = again
         return found
+
+    def _judged(self, written: Written, prompt: list[int]) -> Verdict:
+        return verdict(written, self.params, self.vocabulary, told=prompt[0] != self.vocabulary.start)
 
     def _part(self, states: Any, at: list[int], size: int) -> Any:
         return states if len(at) == size else self.decoder.take(states, np.array(at, np.int64))

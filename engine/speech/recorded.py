@@ -48,8 +48,8 @@ class Recorded:
             language=self.language,
             segments=[
                 Segment(
-                    start=min(one.start, duration_s),
-                    end=min(one.end, duration_s),
+                    start=one.start,
+                    end=one.end,
                     text=text,
                     avg_logprob=one.avg_logprob,
                     no_speech_prob=one.no_speech_prob,

@@ -17,21 +17,25 @@ from engine.speech.vocabulary import Vocabulary
 from engine.speech.written import Written
 from engine.tasks.speech_recognition import SpeechRecognitionParams
 
+#: A text of less mean log-probability may be invented, as "you" of silence is (-0.7 to -1.0 with tiny.en).
+_DOUBTFUL: Final = -0.5
 #: Frames (1 s) below which a sound may well be steady and a voice's.
 _STEADY: Final = 100
 
 Verdict: TypeAlias = Literal["good", "again", "silent"]
 
 
-def verdict(written: Written, params: SpeechRecognitionParams, vocabulary: Vocabulary) -> Verdict:
-    """good, again (with the next temperature) or silent."""
+def verdict(written: Written, params: SpeechRecognitionParams, vocabulary: Vocabulary, *, told: bool) -> Verdict:
+    """good, again (with the next temperature) or silent; ``told``: whether it was written behind earlier text."""
     unlikely = params.logprob_threshold is not None and written.avg_logprob < params.logprob_threshold
     if params.no_speech_threshold is not None and written.no_speech_prob > params.no_speech_threshold and unlikely:
         return "silent"
     repeats = params.compression_ratio_threshold is not None and (
         compression_ratio(written, vocabulary) > params.compression_ratio_threshold
     )
-    if params.sure_no_speech_threshold is not None and written.no_speech_prob > params.sure_no_speech_threshold:
+    # Behind earlier text the probability is high for speech too: up to 0.9 was seen.
+    sure = params.sure_no_speech_threshold is not None and written.no_speech_prob > params.sure_no_speech_threshold
+    if sure and not told and written.avg_logprob < _DOUBTFUL:
         return "silent"
     return "again" if unlikely or repeats else "good"
 

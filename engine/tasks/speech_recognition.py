@@ -34,8 +34,9 @@ class SpeechRecognitionParams(AudioParams):
         logprob_threshold: of the mean log-probability of a window's tokens; below it the next temperature is tried.
         no_speech_threshold: a window whose no-speech probability is above it, and whose text fails
             logprob_threshold, is silent.
-        sure_no_speech_threshold: a window whose no-speech probability is above it is silent, however likely its text;
-            null leaves it to the thresholds before, as transformers does.
+        sure_no_speech_threshold: a window whose no-speech probability is above it is silent, unless its text is likely
+            (mean log-probability above -0.5) or was written behind earlier text; null leaves it to the thresholds
+            before, as transformers does.
         silence_threshold: a window that is nowhere louder is silent, and not given to the model: the logarithm (10) of
             a frame's mean power over Whisper's bands; digital silence has -10, a voice -5 to 1. null listens to all.
         steady_db: a window of 1 s or more is silent, and not given to the model, whose loud parts are not this much

@@ -40,7 +40,7 @@ def told(tokenizer: Any, clips: list[Clip], language: str = "en", **params: Any)
 
 
 def test_clips_are_told_in_their_order(tokenizer: Any) -> None:
-    first, second = said(tokenizer, " the water", 0.0, 4.0), said(tokenizer, "has long", 30.0, 61.0)
+    first, second = said(tokenizer, " the water", 0.0, 4.0), said(tokenizer, "has long", 30.0, 60.0)
 
     found = told(tokenizer, [clip(1, 30.0, [second], silence=0.2), clip(0, 0.0, [first])], timestamps="words")
 

@@ -26,14 +26,22 @@ def written(ids: list[int], *, avg_logprob: float = -0.2, no_speech_prob: float 
         (written([5, 6, 7], avg_logprob=-1.5, no_speech_prob=0.7), {}, "silent"),
         (written([5, 6, 7], avg_logprob=-1.5, no_speech_prob=0.7), {"no_speech_threshold": None}, "again"),
         (written([5, 6, 7], no_speech_prob=0.7), {}, "good"),
-        (written([5, 6, 7], no_speech_prob=0.9), {}, "silent"),
-        (written([5, 6, 7], no_speech_prob=0.9), {"sure_no_speech_threshold": None}, "good"),
+        (written([5, 6, 7], avg_logprob=-0.8, no_speech_prob=0.9), {}, "silent"),
+        (written([5, 6, 7], avg_logprob=-0.4, no_speech_prob=0.9), {}, "good"),
+        (written([5, 6, 7], avg_logprob=-0.8, no_speech_prob=0.9), {"sure_no_speech_threshold": None}, "good"),
         (written([5] * 100), {}, "again"),
         (written([5] * 100), {"compression_ratio_threshold": None}, "good"),
     ],
 )
 def test_thresholds(text: Written, params: dict[str, float | None], expected: Verdict) -> None:
-    assert verdict(text, SpeechRecognitionParams(**params), VOCABULARY) == expected  # type: ignore[arg-type]
+    made = SpeechRecognitionParams(**params)  # type: ignore[arg-type]
+    assert verdict(text, made, VOCABULARY, told=False) == expected
+
+
+def test_behind_earlier_text_a_high_no_speech_probability_is_no_proof() -> None:
+    text = written([5, 6, 7], avg_logprob=-0.8, no_speech_prob=0.9)
+
+    assert verdict(text, SpeechRecognitionParams(), VOCABULARY, told=True) == "good"
 
 
 def test_the_compression_ratio_is_that_of_transformers() -> None:
