@@ -159,7 +159,9 @@ def test_silence_is_not_given_to_the_model(folder: Path) -> None:
     assert [(row["text"], row["segments"], row["tokens"]) for row in found] == [("", [], 0)] * 3
     assert [row["no_speech_prob"] for row in found] == [1.0, 1.0, None]
     assert [row["duration_s"] for row in found] == [1.0, 40.0, 0.0]
-    assert transcribe(folder, [silence], silence_threshold=None, logprob_threshold=None)[0]["tokens"] > 0
+    assert (
+        transcribe(folder, [silence], silence_threshold=None, steady_db=None, logprob_threshold=None)[0]["tokens"] > 0
+    )
 
 
 def test_answers_drawn_by_chance_depend_on_what_is_heard_alone(folder: Path) -> None:
