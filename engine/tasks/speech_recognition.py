@@ -34,9 +34,18 @@ class SpeechRecognitionParams(AudioParams):
         logprob_threshold: of the mean log-probability of a window's tokens; below it the next temperature is tried.
         no_speech_threshold: a window whose no-speech probability is above it, and whose text fails
             logprob_threshold, is silent.
+        sure_no_speech_threshold: a window whose no-speech probability is above it is silent, unless its text is likely
+            (mean log-probability above -0.5) or was written behind earlier text; null leaves it to the thresholds
+            before, as transformers does.
+        silence_threshold: a window that is nowhere louder is silent, and not given to the model: the logarithm (10) of
+            a frame's mean power over Whisper's bands; digital silence has -10, a voice -5 to 1. null listens to all.
+        steady_db: a window of 1 s or more is silent, and not given to the model, whose loud parts are not this much
+            louder than its quiet ones, as in hum and white noise; null listens to all.
         max_new_tokens: tokens of a window at most; null takes what the model allows.
         window_s: seconds of a window of CTC models.
         stride_s: seconds that a window of CTC models shares with each neighbour.
+        seed: of what Whisper draws at temperatures above 0, together with what is heard, on which alone it depends
+            where null.
     """
 
     timestamps: Literal["none", "segments", "words"] = "segments"
@@ -49,6 +58,9 @@ class SpeechRecognitionParams(AudioParams):
     compression_ratio_threshold: float | None = 1.35
     logprob_threshold: float | None = -1.0
     no_speech_threshold: float | None = 0.6
+    sure_no_speech_threshold: float | None = 0.85
+    silence_threshold: float | None = -7.0
+    steady_db: float | None = 3.0
     max_new_tokens: int | None = None
     window_s: float = 30.0
     stride_s: float = 5.0

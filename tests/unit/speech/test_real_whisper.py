@@ -1,0 +1,174 @@
+"""Real weights (Whisper tiny.en) beside plain transformers and known texts, in float32."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from demo import calls, whisper
+from demo.speech import say
+from demo.words import word_error
+from tests.scoring import rows, scorer
+from tests.whispering import Plain, Samples, wav
+
+SHARED = Path(os.environ.get("EMBERCAST_SHARED") or Path(__file__).resolve().parents[4] / "shared")
+JFK = SHARED / "data" / "jfk.flac"
+SAID = "And so my fellow Americans ask not what your country can do for you, ask what you can do for your country."
+GREEDY = {"temperatures": (0.0,)}
+PLAIN = {
+    "temperature": (0.0,),
+    "compression_ratio_threshold": 1.35,
+    "logprob_threshold": -1.0,
+    "no_speech_threshold": 0.6,
+}
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return whisper.save(tmp_path_factory.mktemp("whisper"))
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Plain:
+    return Plain(folder)
+
+
+def heard(text: str, voice: str = "en-us") -> Samples:
+    """The text as espeak-ng says it, at the rate that Whisper hears."""
+    import soxr
+
+    samples, rate = say(text, voice=voice)
+    return np.asarray(soxr.resample(samples, rate, 16_000), np.float32)
+
+
+@pytest.fixture(scope="module")
+def story() -> tuple[str, Samples]:
+    """The demonstration's long call."""
+    call = calls.read()[-1]
+    return call.text, heard(call.text)
+
+
+def transcribe(folder: Path, clips: list[Samples | bytes], **params: Any) -> list[dict[str, Any]]:
+    made = scorer(folder, task="automatic-speech-recognition", params={**GREEDY, **params}, inputs=("audio",))
+    found = rows(made, audio=[clip if isinstance(clip, bytes) else wav(clip) for clip in clips])
+    return [row for row in found if row is not None]
+
+
+def spoken(row: dict[str, Any]) -> list[tuple[float, float, str]]:
+    return [(one["start"], one["end"], one["text"]) for one in row["segments"]]
+
+
+@pytest.mark.skipif(not JFK.exists(), reason="the recording is not here: EMBERCAST_SHARED names its folder")
+@pytest.mark.parametrize("timestamps", ["none", "segments", "words"])
+def test_kennedy_is_heard(folder: Path, timestamps: str) -> None:
+    (row,) = transcribe(folder, [JFK.read_bytes()], timestamps=timestamps)
+
+    assert word_error(SAID, row["text"]) == 0
+    assert row["language"] == "en"
+    assert row["duration_s"] == pytest.approx(11, abs=0.01)
+    assert bool(row["segments"]) == (timestamps != "none")
+    assert [word["word"] for word in row["words"]] == (row["text"].split() if timestamps == "words" else [])
+
+
+def test_short_files_equal_plain_transformers(folder: Path, plain: Plain) -> None:
+    clips = [heard(call.text) for call in calls.read()[:6]]
+
+    found = transcribe(folder, clips)
+
+    for row, clip in zip(found, clips, strict=True):
+        assert spoken(row) == plain.segments(clip, **PLAIN)
+        assert row["text"] == plain.text(clip, return_timestamps=True, **PLAIN)
+
+
+def test_words_equal_the_pipeline(folder: Path, plain: Plain) -> None:
+    from transformers import pipeline
+
+    clip = heard(calls.read()[1].text)
+    asr = pipeline(
+        "automatic-speech-recognition",
+        model=plain.model,
+        tokenizer=plain.tokenizer,
+        feature_extractor=plain.extractor,
+        dtype="float32",
+    )
+    expected = asr(clip.copy(), return_timestamps="word", generate_kwargs={"num_beams": 1})["chunks"]
+
+    (row,) = transcribe(folder, [clip], timestamps="words", logprob_threshold=None)
+
+    assert [(one["word"], one["start"], one["end"]) for one in row["words"]] == [
+        (one["text"].strip(), *one["timestamp"]) for one in expected
+    ]
+
+
+@pytest.mark.parametrize("condition", [False, True])
+def test_a_long_file_read_in_sequence_equals_plain_transformers(
+    folder: Path, plain: Plain, story: tuple[str, Samples], condition: bool
+) -> None:
+    _, samples = story
+    expected = plain.segments(samples, condition_on_prev_tokens=condition, **PLAIN)
+
+    both = transcribe(
+        folder, [samples, samples[: 16_000 * 47]], long_form="sequential", condition_on_previous=condition
+    )
+
+    assert spoken(both[0]) == expected
+
+
+def test_fast_is_as_right_as_sequential(
+    folder: Path, plain: Plain, story: tuple[str, Samples], record_testsuite_property: Any
+) -> None:
+    from transformers import pipeline
+
+    text, samples = story
+    asr = pipeline(
+        "automatic-speech-recognition",
+        model=plain.model,
+        tokenizer=plain.tokenizer,
+        feature_extractor=plain.extractor,
+        dtype="float32",
+    )
+    stock = asr(samples.copy(), chunk_length_s=30, generate_kwargs={"num_beams": 1})["text"]
+
+    fast, sequential = (
+        word_error(text, transcribe(folder, [samples], long_form=mode)[0]["text"]) for mode in ("fast", "sequential")
+    )
+
+    record_testsuite_property("word_error_fast", fast)
+    record_testsuite_property("word_error_sequential", sequential)
+    record_testsuite_property("word_error_stock", word_error(text, stock))
+    assert fast <= sequential + 0.01
+
+
+def test_windows_that_overlap_are_as_right(
+    folder: Path, story: tuple[str, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same without pauses to cut in: 5 of 30 s are heard twice, and told once."""
+    monkeypatch.setattr("engine.speech.windows.pause", lambda *_: None)
+    text, samples = story
+
+    (row,) = transcribe(folder, [samples])
+
+    assert word_error(text, row["text"]) <= 0.07
+    starts = [one["start"] for one in row["segments"]]
+    assert starts == sorted(starts)
+
+
+def test_silence_and_noise_are_not_words(folder: Path) -> None:
+    drawn = np.random.default_rng(0)
+    time = np.arange(16_000 * 12) / 16_000
+    clips = [
+        np.zeros(16_000 * 5, np.float32),
+        *(np.asarray(level * drawn.normal(size=16_000 * 12), np.float32) for level in (0.001, 0.01, 0.1)),
+        *(np.asarray(0.1 * np.sin(2 * np.pi * hertz * time), np.float32) for hertz in (50, 440)),
+    ]
+
+    found = transcribe(folder, clips)
+
+    assert [row["text"] for row in found] == [""] * len(clips)
+    assert all(row["no_speech_prob"] is not None for row in found)
