@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from engine.device import detect
 
-_PACKAGES: Final = ("torch", "transformers", "tokenizers", "numpy", "pyarrow", "pandas", "pyspark", "mlflow")
+_PACKAGES: Final = (
+    *("torch", "transformers", "tokenizers", "numpy", "pyarrow", "pandas", "pyspark", "mlflow"),
+    *("soundfile", "soxr", "av", "faster-whisper", "ctranslate2"),
+)
 
 
 def machine() -> dict[str, Any]:

@@ -11,39 +11,67 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from benchmarks.processor import TICK_S
 from benchmarks.text.spec import Spec
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
+_WORKER: Final = "benchmarks.text.worker"
+
+
+class Told(Protocol):
+    """What a process is told when it starts, in one line."""
+
+    def to_json(self) -> str: ...
 
 
 def take_turns(
     specs: Mapping[str, Spec], runs: int, folder: Path, tell: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
+    """As ``by_turns``; returns name → ``result``'s dictionary."""
+
+    def words(name: str, passed: Mapping[str, float]) -> str:
+        rows = specs[name].rows
+        return f"{rows} rows in {passed['s']:.1f} s, {rows / passed['s']:.0f}/s"
+
+    told, passes = by_turns(specs, runs, folder, tell, words=words)
+    return {name: result(spec.rows, passes[name], told[name]) for name, spec in specs.items()}
+
+
+def by_turns(
+    specs: Mapping[str, Told],
+    runs: int,
+    folder: Path,
+    tell: Callable[[str], None],
+    *,
+    words: Callable[[str, Any], str],
+    module: str = _WORKER,
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
     """Starts each process and its cold pass, one after another, then ``runs`` times a timed pass of each.
 
     Args:
         specs: name → what to measure.
         folder: where each process finds a cache of its own, empty when it starts.
         tell: is told what goes on.
+        words: what is told of a process's pass.
+        module: of the processes; it answers as ``benchmarks.text.worker`` does.
 
-    Returns name → ``result``'s dictionary. Raises RuntimeError with a process's last lines where one dies.
+    Returns for each name what it said of its cold pass and at its end, and its passes. Raises RuntimeError with a
+    process's last lines where one dies.
     """
     processes: dict[str, Process] = {}
     told: dict[str, dict[str, Any]] = {}
-    passes: dict[str, list[dict[str, float]]] = {name: [] for name in specs}
+    passes: dict[str, list[Any]] = {name: [] for name in specs}
     try:
         for name, spec in specs.items():
             tell(f"{name}: starts")
-            processes[name] = Process(name, spec, folder)
+            processes[name] = Process(name, spec, folder, module)
             told[name] = processes[name].hear()
         for _ in range(runs):
             for name, process in processes.items():
-                passed = process.ask("pass")
-                passes[name].append(passed)
-                tell(f"{name}: {specs[name].rows} rows in {passed['s']:.1f} s, {specs[name].rows / passed['s']:.0f}/s")
+                passes[name].append(process.ask("pass"))
+                tell(f"{name}: {words(name, passes[name][-1])}")
         for name, process in processes.items():
             told[name] |= process.ask("facts")
     except BaseException:
@@ -53,7 +81,7 @@ def take_turns(
     finally:
         for process in processes.values():
             process.end()
-    return {name: result(spec.rows, passes[name], told[name]) for name, spec in specs.items()}
+    return told, passes
 
 
 def result(rows: int, passes: Sequence[Mapping[str, float]], told: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,9 +102,9 @@ def result(rows: int, passes: Sequence[Mapping[str, float]], told: Mapping[str, 
 
 
 class Process:
-    """A ``benchmarks.text.worker`` and the two pipes to it."""
+    """A worker and the two pipes to it."""
 
-    def __init__(self, name: str, spec: Spec, folder: Path) -> None:
+    def __init__(self, name: str, spec: Told, folder: Path, module: str) -> None:
         self.log = folder / f"{name}.log"
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
         environment = {
@@ -88,7 +116,7 @@ class Process:
         }
         with self.log.open("w") as errors:
             self.child = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.text.worker", spec.to_json()],
+                [sys.executable, "-m", module, spec.to_json()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

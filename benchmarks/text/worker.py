@@ -19,28 +19,33 @@ from benchmarks.text.spec import Spec
 
 
 def main() -> None:
+    serve(lambda: _make(Spec.from_json(sys.argv[1])), _one_pass)
+
+
+def serve(make: Callable[[], Any], one_pass: Callable[[Any], dict[str, Any]]) -> None:
+    """Makes a way and says its cold pass, then does what it reads: ``facts``, or a pass for any other word."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of exit, which ends a team's processes too
-    spec = Spec.from_json(sys.argv[1])
     channel = _own_output()
-    way = _make(spec)
+    way = make()
     _say(channel, way.cold())
     for word in sys.stdin:
-        if word.strip() == "facts":
-            _say(channel, way.facts())
-            continue
-        way.ready()
-        fixed_s, _ = _spent(way.ready)
-        seconds, core_s = _spent(way.run)
-        _say(channel, {"fixed_s": fixed_s, "s": seconds, "core_s": core_s})
+        _say(channel, way.facts() if word.strip() == "facts" else one_pass(way))
     way.close()
 
 
-def _spent(work: Callable[[], None]) -> tuple[float, float]:
+def spent(work: Callable[[], None]) -> tuple[float, float]:
     """Seconds by the clock, and of the processor in this process and those it started."""
     before = core_seconds(os.getpid())
     start = time.perf_counter()
     work()
     return time.perf_counter() - start, core_seconds(os.getpid()) - before
+
+
+def _one_pass(way: Any) -> dict[str, float]:
+    way.ready()
+    fixed_s, _ = spent(way.ready)
+    seconds, core_s = spent(way.run)
+    return {"fixed_s": fixed_s, "s": seconds, "core_s": core_s}
 
 
 def _make(spec: Spec) -> Any:
