@@ -255,3 +255,27 @@ def test_clips_are_shorter_than_a_window_and_all_differ() -> None:
     assert all(1.0 < one.seconds < 30.0 for one in made)
     assert np.mean([one.seconds for one in made]) == pytest.approx(15.0, rel=0.25)
     json.dumps([one.text for one in made])
+
+
+def test_the_engine_alone_hears_as_plain_transformers_and_says_where_its_time_goes(tmp_path: Path) -> None:
+    from benchmarks.audio.alone import Alone
+    from tests import speech_models
+    from tests.whispering import Plain, noise, wav
+
+    model = speech_models.save(tmp_path / "model", multilingual=False)
+    waves = [noise(seconds, seed=seed) for seed, seconds in enumerate((1.5, 3.0, 2.0))]
+    made = [Recording(wav(wave), "said", wave.size / 16_000) for wave in waves]
+    folder = str(recordings.write(made, tmp_path / "clips", files=2))
+    way = Alone(Spec(way="engine-alone", model=str(model), tables={"clips": folder}, few=folder, dtype="float32"))
+    assert way.cold()["cold_s"] > 0
+    way.run("clips")
+    heard = way.facts()["heard"]["clips"]
+    plain = Plain(model)
+    assert heard["texts"] == {row: plain.text(wave, num_beams=1) for row, wave in enumerate(waves)}
+    assert heard["errors"] == {}
+    phases = heard["phases"]
+    assert phases["audio_s"] == pytest.approx(6.5)
+    assert 0 < phases["wait_s"] + phases["encoder_s"] < phases["forward_s"]
+    before = dict(phases)
+    way.run("clips")
+    assert way.facts()["heard"]["clips"]["phases"]["encoder_s"] < 2 * before["encoder_s"] + 1  # counted from nothing
