@@ -23,8 +23,8 @@ SHORTEST: Final = 2.0
 LONGEST: Final = 28.0
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
-_VOICES: Final = ("en-us", "en-gb-x-rp", "en", "en-us+f3")
-_WORDS_A_MINUTE: Final = (150, 135, 160, 140, 145)
+_VOICES: Final = ("en-gb-x-rp", "en", "en-us")
+_WORDS_A_MINUTE: Final = (130, 120, 145, 125, 140)
 _SILENCE_S: Final = 0.2  # before and after the voice
 
 
