@@ -239,6 +239,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Whisper:
 def test_rivals_hear_what_was_said(way: str, real: Whisper) -> None:
     from demo.words import corpus_error
 
+    # tiny.en understands espeak-ng no better.
     spec = Spec(way=way, model=str(real.folder), converted=str(real.converted))
     made = list(recordings.clips(3))
     heard = RIVALS[way](spec, [one.data for one in made], False)
@@ -247,7 +248,7 @@ def test_rivals_hear_what_was_said(way: str, real: Whisper) -> None:
     )  # tiny.en understands espeak-ng no better
     said = list(recordings.long(1, 0.75))
     heard = RIVALS[way](spec, [said[0].data], True)
-    assert corpus_error([(said[0].text, heard[0])]) < 0.35  # tiny.en understands espeak-ng no better
+    assert corpus_error([(said[0].text, heard[0])]) < 0.35
 
 
 @pytest.mark.weights
