@@ -18,9 +18,10 @@ from benchmarks.audio.sentences import texts
 
 CLIPS: Final = "clips"
 LONG: Final = "long"
-#: Seconds of a clip: none is longer than Whisper's window of 30 s.
+#: Seconds of a clip, about, and Whisper's window, than which none is longer.
 SHORTEST: Final = 2.0
 LONGEST: Final = 28.0
+_WINDOW: Final = 30.0
 
 _GOLDEN: Final = (math.sqrt(5) - 1) / 2
 _VOICES: Final = ("en-gb-x-rp", "en", "en-us")
@@ -62,7 +63,7 @@ class Recording:
 def clips(count: int, *, seed: int = 0) -> Iterator[Recording]:
     """Clips of 2 to 28 s, about: as long as the voice takes for so many words."""
     seconds = [SHORTEST + (LONGEST - SHORTEST) * ((i + 1) * _GOLDEN % 1.0) for i in range(count)]
-    return _said(seconds, seed=seed)
+    return _said(seconds, seed=seed, most=_WINDOW)
 
 
 def long(count: int, minutes: float, *, seed: int = 0) -> Iterator[Recording]:
@@ -70,17 +71,25 @@ def long(count: int, minutes: float, *, seed: int = 0) -> Iterator[Recording]:
     return _said([60.0 * minutes] * count, seed=seed + 1)
 
 
-def _said(seconds: Sequence[float], *, seed: int) -> Iterator[Recording]:
+def _said(seconds: Sequence[float], *, seed: int, most: float = math.inf) -> Iterator[Recording]:
+    speeds = [_WORDS_A_MINUTE[i % len(_WORDS_A_MINUTE)] for i in range(len(seconds))]
+    words = [max(2, round(s * speed / 60)) for s, speed in zip(seconds, speeds, strict=True)]
+    for i, (text, speed) in enumerate(zip(texts(words, seed=seed), speeds, strict=True)):
+        wave, rate = _voiced(text, _VOICES[i % len(_VOICES)], speed)
+        while wave.size / rate > most:
+            text = " ".join(text.split()[:-1]).rstrip(",.;:!?") + "."
+            wave, rate = _voiced(text, _VOICES[i % len(_VOICES)], speed)
+        yield Recording(encoded(wave, rate, KINDS[i % len(KINDS)]), text, wave.size / rate)
+
+
+def _voiced(text: str, voice: str, speed: int) -> tuple[Any, int]:
+    """The samples of a text with a little silence around them, and their rate."""
     import numpy as np
 
     from demo.speech import say
 
-    speeds = [_WORDS_A_MINUTE[i % len(_WORDS_A_MINUTE)] for i in range(len(seconds))]
-    words = [max(2, round(s * speed / 60)) for s, speed in zip(seconds, speeds, strict=True)]
-    for i, (text, speed) in enumerate(zip(texts(words, seed=seed), speeds, strict=True)):
-        wave, rate = say(text, voice=_VOICES[i % len(_VOICES)], rate_wpm=speed)
-        wave = np.pad(wave, round(_SILENCE_S * rate))
-        yield Recording(encoded(wave, rate, KINDS[i % len(KINDS)]), text, wave.size / rate)
+    wave, rate = say(text, voice=voice, rate_wpm=speed)
+    return np.pad(wave, round(_SILENCE_S * rate)), rate
 
 
 def encoded(wave: Any, rate: int, kind: Kind) -> bytes:
