@@ -5,6 +5,7 @@ Numbers are those of the extractors' own code (transformers 5); nothing here imp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 #: Encoders that mask padding wherever a position hears others. Of those left out, Data2Vec's, SEW's and the Conformer's
@@ -32,11 +33,17 @@ def shortest(config: Any, features: Any) -> int:
     """
     samples = 1
     if hasattr(config, "conv_kernel") and hasattr(config, "conv_stride"):
-        samples = int(getattr(config, "squeeze_factor", 1))  # frames that SEW makes one of
-        for kernel, stride in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
-            samples = (samples - 1) * stride + kernel
+        squeezed = int(getattr(config, "squeeze_factor", 1))  # frames that SEW makes one of
+        samples = receptive_field(list(zip(config.conv_kernel, config.conv_stride, strict=True)), squeezed)
     frames = {"ASTFeatureExtractor": 1, "SeamlessM4TFeatureExtractor": 2}.get(type(features).__name__)
     return _frames(features, frames) if frames else samples
+
+
+def receptive_field(convolutions: Sequence[tuple[int, int]], frames: int) -> int:
+    """What so many frames need of the input of convolutions, given as kernel and stride."""
+    for kernel, stride in reversed(convolutions):
+        frames = (frames - 1) * stride + kernel
+    return frames
 
 
 def takes_padding(config: Any) -> bool:

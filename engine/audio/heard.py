@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +30,19 @@ class Heard(NamedTuple):
     cost: int
 
 
-def batches(heard: Iterable[Heard], budget: int, *, pool: int, overhead: int) -> Iterator[list[Heard]]:
-    """Recordings of like length together, the longest of the pool first.
+class Costly(Protocol):
+    """What takes room in a batch."""
+
+    @property
+    def cost(self) -> int:
+        """Samples that it takes."""
+
+
+T = TypeVar("T", bound=Costly)
+
+
+def batches(heard: Iterable[T], budget: int, *, pool: int, overhead: int) -> Iterator[list[T]]:
+    """Recordings, or windows of them, of like length together, the longest of the pool first.
 
     Args:
         heard: recordings, in any order.
@@ -40,7 +51,7 @@ def batches(heard: Iterable[Heard], budget: int, *, pool: int, overhead: int) ->
         overhead: samples that a batch more is worth (``engine.batching.micro_batches``); 0 pads nothing, so that only
             recordings of equal cost share a batch.
     """
-    waiting: list[Heard] = []
+    waiting: list[T] = []
     held = 0
     for one in heard:
         waiting.append(one)
@@ -51,17 +62,27 @@ def batches(heard: Iterable[Heard], budget: int, *, pool: int, overhead: int) ->
     yield from _cut(waiting, budget, overhead)
 
 
-def _cut(waiting: Sequence[Heard], budget: int, overhead: int) -> Iterator[list[Heard]]:
+def _cut(waiting: Sequence[T], budget: int, overhead: int) -> Iterator[list[T]]:
     costs = np.array([one.cost for one in waiting], np.int64)
     for batch in micro_batches(costs, budget, overhead=overhead):
         yield [waiting[i] for i in batch.tolist()]
 
 
-def stacked(batch: Sequence[Heard], padding_value: float) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a batch [recordings, …], padded at the end of time with ``padding_value``, their masks with 0."""
+def tensors(
+    rows: Sequence[Mapping[str, npt.NDArray[Any]]], padding_value: float, *, device: str, dtype: Any
+) -> dict[str, Any]:
+    """``stacked`` arrays on the device, those of floats in this dtype of torch."""
+    import torch
+
+    found = {name: torch.from_numpy(array) for name, array in stacked(rows, padding_value).items()}
+    return {name: one.to(device, dtype if one.is_floating_point() else None) for name, one in found.items()}
+
+
+def stacked(rows: Sequence[Mapping[str, npt.NDArray[Any]]], padding_value: float) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of all rows [rows, …], padded at the end of time with ``padding_value``, their masks with 0."""
     found = {}
-    for name in batch[0].arrays:
-        arrays = [one.arrays[name] for one in batch]
+    for name in rows[0]:
+        arrays = [one[name] for one in rows]
         value = 0 if name == "attention_mask" else padding_value
         found[name] = np.stack([_padded(one, max(len(a) for a in arrays), value) for one in arrays])
     return found

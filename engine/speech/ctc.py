@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.audio.feed import Piece
+from engine.audio.heard import batches, tensors
 from engine.audio.stream import Stream
 from engine.batching import Index, isolate
 from engine.errors import RowError
 from engine.speech.convolutions import hear, hear_one_by_one
 from engine.speech.geometry import geometry
 from engine.speech.letters import Frames, Letters
-from engine.speech.pool import Pool, Window
 from engine.speech.recognizer import Recognizer
 from engine.speech.stretches import aligned, stretches
 from engine.speech.transcript import Transcript
@@ -31,8 +32,25 @@ _OURS: Final = ("timestamps", "window_s", "stride_s", "seed")
 #: Seconds of audio that a device computes at once, and that wait for others of their length. One window of 30 s keeps a
 #: CPU busy and takes 0.5 GiB with wav2vec2-base, 0.6 GiB with WavLM-base, whose attention writes its weights down.
 _SECONDS: Final = {"cpu": (30, 300), "cuda": (960, 3840)}
-#: Windows of a batch at most.
-_WINDOWS: Final = 256
+
+
+class Window(NamedTuple):
+    """A stretch of a recording as the model takes it.
+
+    Args:
+        item: which recording.
+        arrays: what the model is given, by its names for it: samples [samples] or features [frames, features], and
+            where it is read a mask, 0 where the feature extractor padded.
+        cost: samples of the stretch.
+        first: the recording's frame that is the first of the window's own.
+        kept: the frames of the model's output that are the window's own.
+    """
+
+    item: int
+    arrays: dict[str, npt.NDArray[Any]]
+    cost: int
+    first: int
+    kept: slice
 
 
 @dataclass
@@ -88,35 +106,40 @@ class CtcRecognizer(Recognizer):
         params = encoded.data.params
         heard = {item: Heard() for item in items.tolist()}
         done: dict[int, Transcript | RowError] = {}
-        pool = self._pool(params)
 
-        def settle(batch: list[Window]) -> None:
-            self._hear(batch, heard)
-            for item in {window.item for window in batch}:
-                self._finish(item, heard, done, encoded)
+        def finish(item: int) -> None:
+            """Makes the transcript of a recording that has ended and of which no window waits; its frames go."""
+            one = heard[item]
+            if one.ended and not one.waiting:
+                done[item] = one.error or self._transcript(one.whole, encoded, item)
+                one.frames.clear()
 
-        with self.task.pieces(encoded, items, lambda stream: self._cut(stream, params), ahead=16) as pieces:
+        def windows(pieces: Iterable[Piece]) -> Iterator[Window]:
             for piece in pieces:
                 one = heard[piece.item]
                 if piece.value is None:
                     one.ended, one.error = True, one.error or piece.error
-                    self._finish(piece.item, heard, done, encoded)
-                    continue
-                one.waiting += 1
-                for batch in pool.add(piece.value._replace(item=piece.item)):
-                    settle(batch)
-        for batch in pool.rest():
-            settle(batch)
+                    finish(piece.item)
+                else:
+                    one.waiting += 1
+                    yield piece.value._replace(item=piece.item)
+
+        budget, pool = self._room(params)
+        overhead = self.task.rate // 2 if self.geometry.padded else 0
+        with self.task.pieces(encoded, items, lambda stream: self._cut(stream, params), ahead=16) as pieces:
+            for batch in batches(windows(pieces), budget, pool=pool, overhead=overhead):
+                self._hear(batch, heard)
+                for item in {window.item for window in batch}:
+                    finish(item)
         return [done[item] for item in items.tolist()]
 
-    def _pool(self, params: SpeechRecognitionParams) -> Pool:
-        at_once, waiting = (
-            seconds * self.task.rate for seconds in _SECONDS["cpu" if self.task.device == "cpu" else "cuda"]
-        )
-        size, budget = _WINDOWS, at_once
+    def _room(self, params: SpeechRecognitionParams) -> tuple[int, int]:
+        """Samples of a batch at most, and samples that wait for others of their length."""
+        seconds = _SECONDS["cpu" if self.task.device == "cpu" else "cuda"]
+        budget, pool = (one * self.task.rate for one in seconds)
         if params.batch_windows is not None:
-            size, budget = params.batch_windows, params.batch_windows * self._lengths(params)[0]
-        return Pool(size=size, budget=budget, waiting=max(waiting, budget), mixed=self.geometry.padded)
+            budget = params.batch_windows * self._lengths(params)[0]
+        return budget, max(pool, budget)
 
     def _lengths(self, params: SpeechRecognitionParams) -> tuple[int, int]:
         """Samples of a window and of its stride."""
@@ -132,12 +155,14 @@ class CtcRecognizer(Recognizer):
             features = self.task.features(
                 stretch.samples, sampling_rate=stream.rate, return_attention_mask=True, return_tensors="np"
             )
-            inputs = np.asarray(features[self.model.main_input_name][0], np.float32)
-            mask = None if self.geometry.convolutions else np.asarray(features["attention_mask"][0], np.int64)
+            arrays = {self.model.main_input_name: np.asarray(features[self.model.main_input_name][0], np.float32)}
+            if not self.geometry.convolutions:
+                arrays["attention_mask"] = np.asarray(features["attention_mask"][0], np.int64)
+            elif self.geometry.padded:
+                arrays["attention_mask"] = np.ones(stretch.samples.size, np.int64)
             kept = stretch.kept(self.geometry.ratio)
-            yield Window(
-                -1, stretch.samples.size, inputs, mask, stretch.start // self.geometry.ratio + kept.start, kept
-            )
+            first = stretch.start // self.geometry.ratio + kept.start
+            yield Window(-1, arrays, stretch.samples.size, first, kept)
 
     def _hear(self, batch: list[Window], heard: dict[int, Heard]) -> None:
         """Computes windows and hands the frames of each to its recording; those of a failed recording are dropped."""
@@ -163,7 +188,8 @@ class CtcRecognizer(Recognizer):
         chosen = ids.cpu().numpy().astype(np.int32)
         found = []
         for row, window in enumerate(windows):
-            length = self.geometry.frames(len(window.inputs)) if self.geometry.padded else chosen.shape[1]
+            inputs = window.arrays[self.model.main_input_name]
+            length = self.geometry.frames(len(inputs)) if self.geometry.padded else chosen.shape[1]
             kept = chosen[row, :length][window.kept]
             at = window.first + np.arange(kept.size)
             found.append(Frames(kept.copy(), probabilities[row, :length][window.kept].copy(), at))
@@ -171,28 +197,17 @@ class CtcRecognizer(Recognizer):
 
     def _logits(self, windows: list[Window]) -> Any:
         """Logits [windows, frames, vocabulary], on the device."""
-        import torch
-
-        lengths = [len(window.inputs) for window in windows]
-        inputs = torch.from_numpy(_padded([window.inputs for window in windows]))
-        inputs = inputs.to(self.task.device, self.model.dtype)
-        masks = [
-            window.mask if window.mask is not None else np.ones(len(window.inputs), np.int64) for window in windows
-        ]
-        mask = torch.from_numpy(_padded(masks)).to(self.task.device)
+        name = self.model.main_input_name
+        inputs = tensors(
+            [window.arrays for window in windows],
+            float(self.task.features.padding_value),
+            device=self.task.device,
+            dtype=self.model.dtype,
+        )
         if not self.geometry.convolutions:
-            return self.task.loaded(**{self.model.main_input_name: inputs}, attention_mask=mask).logits
-        return hear(self.task.loaded, inputs, lengths, attention_mask=mask if self.geometry.padded else None).logits
-
-    def _finish(
-        self, item: int, heard: dict[int, Heard], done: dict[int, Transcript | RowError], encoded: Encoded
-    ) -> None:
-        """Makes the transcript of a recording that has ended and of which no window waits, and lets its frames go."""
-        one = heard[item]
-        if not one.ended or one.waiting:
-            return
-        done[item] = one.error or self._transcript(one.whole, encoded, item)
-        one.frames.clear()
+            return self.task.loaded(**inputs).logits
+        lengths = [len(window.arrays[name]) for window in windows]
+        return hear(self.task.loaded, inputs.pop(name), lengths, **inputs).logits
 
     def _transcript(self, frames: Frames, encoded: Encoded, item: int) -> Transcript:
         assert encoded.seconds is not None
@@ -201,11 +216,3 @@ class CtcRecognizer(Recognizer):
         if encoded.data.params.timestamps == "words":
             words = list(self.letters.words(frames, ratio=self.geometry.ratio, rate=self.task.rate))
         return Transcript(text=text, duration_s=float(encoded.seconds[item]), words=words, tokens=tokens)
-
-
-def _padded(rows: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """The rows as one array, zeros after their ends."""
-    made = np.zeros((len(rows), max(len(row) for row in rows), *rows[0].shape[1:]), rows[0].dtype)
-    for into, row in zip(made, rows, strict=True):
-        into[: len(row)] = row
-    return made

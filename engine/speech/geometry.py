@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from engine.audio.features import receptive_field, shortest, takes_padding
 from engine.errors import UnsupportedTaskError
-
-#: Architectures that mask padding wherever a position hears others, so that it moves no number. Of those left out,
-#: data2vec-audio, SEW and wav2vec2-conformer convolve over what padding became in the layers before.
-_MASKED: Final = ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "wav2vec2-bert")
 
 
 @dataclass(frozen=True)
@@ -40,14 +37,13 @@ def geometry(model: Any, features: Any) -> Geometry:
     config = model.config
     kind = config.model_type
     adapted = bool(getattr(config, "add_adapter", False))
-    padded = kind in _MASKED and not adapted and not getattr(config, "conv_pos_batch_norm", False)
+    padded = takes_padding(config)
     if model.main_input_name == "input_values":
         convolutions = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
         ratio = config.inputs_to_logits_ratio * (config.adapter_stride**config.num_adapter_layers if adapted else 1)
-        least = _receptive_field(convolutions, getattr(config, "squeeze_factor", 1))
-        return Geometry(ratio, least, padded, convolutions)
-    if kind == "wav2vec2-bert":  # 25 ms every 10 ms, in pairs; the variance of a single one is no number
-        return Geometry(config.inputs_to_logits_ratio, 400 + 160, padded)
+        return Geometry(ratio, shortest(config, features), padded, convolutions)
+    if kind == "wav2vec2-bert":
+        return Geometry(config.inputs_to_logits_ratio, shortest(config, features), padded)
     if kind == "parakeet_ctc":
         return Geometry(features.hop_length * config.encoder_config.subsampling_factor, 2 * features.hop_length, False)
     if kind == "lasr_ctc":
@@ -55,17 +51,10 @@ def geometry(model: Any, features: Any) -> Geometry:
             config.encoder_config.subsampling_conv_kernel_size,
             config.encoder_config.subsampling_conv_stride,
         )
-        rows = _receptive_field(((kernel, stride), (kernel, stride)), 1)
+        rows = receptive_field(((kernel, stride), (kernel, stride)), 1)
         least = features.win_length + (rows - 1) * features.hop_length
         return Geometry(features.hop_length * config.inputs_to_logits_ratio, least, False)
     raise UnsupportedTaskError(
         f"expected a CTC model of samples (wav2vec2 and its kin), or wav2vec2-bert, parakeet_ctc or "
         f"lasr_ctc; got {kind}: run it through mlflow.pyfunc.spark_udf"
     )
-
-
-def _receptive_field(convolutions: tuple[tuple[int, int], ...], frames: int) -> int:
-    """What so many frames need of the convolutions' input."""
-    for kernel, stride in reversed(convolutions):
-        frames = (frames - 1) * stride + kernel
-    return frames

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from engine.audio.features import longest, shortest, takes_padding
 from engine.audio.feed import Piece
-from engine.audio.heard import Heard, batches, stacked
+from engine.audio.heard import Heard, batches, tensors
 from engine.audio.stream import Stream
 from engine.batching import Failures, Index, isolate
 from engine.errors import ParameterError, RowError
@@ -150,11 +150,12 @@ class WholeAudioTask(AudioTask):
     def _values(self, batch: Sequence[Heard]) -> npt.NDArray[np.float32]:
         import torch
 
-        dtype = getattr(torch, self.manifest.dtype)
-        inputs = {}
-        for name, array in stacked(batch, float(self.features.padding_value)).items():
-            tensor = torch.from_numpy(array)
-            inputs[name] = tensor.to(self.device, dtype if tensor.is_floating_point() else None)
+        inputs = tensors(
+            [one.arrays for one in batch],
+            float(self.features.padding_value),
+            device=self.device,
+            dtype=getattr(torch, self.manifest.dtype),
+        )
         values: npt.NDArray[np.float32] = self.compute(inputs).float().cpu().numpy()
         return values
 

@@ -52,12 +52,12 @@ def test_no_recordings_make_no_batch() -> None:
 
 
 def test_padding_stands_at_the_end_and_is_masked() -> None:
-    made = stacked([heard(0, 3), heard(1, 1)], 0.5)
+    made = stacked([heard(0, 3).arrays, heard(1, 1).arrays], 0.5)
     assert made["input_values"].tolist() == [[1.0, 2.0, 3.0], [1.0, 0.5, 0.5]]
     assert made["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert (made["input_values"].dtype, made["attention_mask"].dtype) == (np.float32, np.int32)
 
 
 def test_frames_are_padded_in_time_alone() -> None:
-    frames = [Heard(0, {"input_features": np.ones((n, 2), np.float32)}, n, False, n) for n in (1, 2)]
+    frames = [{"input_features": np.ones((n, 2), np.float32)} for n in (1, 2)]
     assert stacked(frames, 0.0)["input_features"].tolist() == [[[1, 1], [0, 0]], [[1, 1], [1, 1]]]

@@ -54,6 +54,7 @@ def test_the_least_recording_has_a_frame_and_ratio_samples_more_have_one_more(ki
         ("hubert", {"conv_pos_batch_norm": True}, False),
         ("data2vec-audio", {}, False),
         ("wav2vec2-bert", {"add_adapter": True}, False),
+        ("wav2vec2-bert", {"position_embeddings_type": "rotary"}, False),
     ],
 )
 def test_lengths_are_mixed_where_padding_moves_no_number(kind: str, overrides: dict[str, Any], padded: bool) -> None:
