@@ -122,12 +122,9 @@ def _speech(params: Mapping[str, Any]) -> dict[str, Any]:
         given["timestamps"] = _TIMESTAMPS[given.pop("return_timestamps")]
     if isinstance(given.get("temperature"), int | float):
         given["temperature"] = [given["temperature"]]
-    if "chunk_length_s" not in given:
+    window = given.pop("chunk_length_s", 0)
+    if not window:  # the pipeline's default, with which it reads Whisper's windows in sequence: long_form asks for that
         return given
-    # Whisper's pipeline reads windows side by side where their length is given, and its own long form where that is 0.
-    window = given.pop("chunk_length_s")
-    if not window:
-        return {**given, "long_form": "sequential"}
     stride = given.pop("stride_length_s", window / 6)  # the pipeline's default
     both = max(stride) if isinstance(stride, list | tuple) else stride
     return {**given, "long_form": "fast", "window_s": window, "stride_s": both}
