@@ -93,13 +93,18 @@ def _visible(device: str, hardware: Hardware) -> str:
     return device
 
 
-def choose_dtype(asked: str, hardware: Hardware, device: str, *, logged: str | None = None) -> Choice[str]:
+def choose_dtype(
+    asked: str, hardware: Hardware, device: str, *, logged: str | None = None, half: bool = True
+) -> Choice[str]:
     """The dtype of the weights: the asked one wins over the logged model's, that over ``auto``.
 
     A logged float32 is what every model has that nobody cast, so it does not count as a wish. On a CPU without the
     instructions for it a logged half precision gives way to float32, which holds the same weights and is several times
     as fast there (docs/performance.md). float16 is never chosen on a CPU; asked for there, it raises DeviceError.
+    Without ``half`` (``Task.half``) auto is float32 everywhere.
     """
+    if asked == "auto" and not half:
+        return Choice("float32", "half precision would be heard in what this task makes")
     if asked == "auto" and logged in ("float16", "bfloat16"):
         if device != "cpu" or (logged == "bfloat16" and hardware.bf16_flag):
             return Choice(logged, "the logged model's dtype")

@@ -105,7 +105,8 @@ def prepare(
     hardware = probe(spark)
     device = choose_device(compute.device, hardware)
     if ref.task in SCHEMAS:
-        dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype)
+        half = task_class(ref.task).half
+        dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype, half=half)
     else:
         dtype = foreign.dtype(ref.task, compute.dtype)
     bundle = make_artifact_bundle(ref) if ref.task == PYFUNC else make_bundle(ref, dtype.value)

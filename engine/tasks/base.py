@@ -79,6 +79,8 @@ class Task(ABC):
     by_row: ClassVar[tuple[str, ...]] = ()
     #: Parameters that no column may give: they say what a job may do, which is not a row's to decide.
     fixed: ClassVar[tuple[str, ...]] = ()
+    #: Whether ``dtype: auto`` may be half precision: not where its rounding is plain in the answers.
+    half: ClassVar[bool] = True
     #: Rows of a window at most, whatever the job allows, where answers are far larger than inputs; None for no limit.
     window_rows: ClassVar[int | None] = None
     #: The same in bytes of its inputs.

@@ -88,6 +88,7 @@ class TextToAudio(TextTask):
     unused = ("posterior_encoder",)  # VITS reads it in training alone
     by_row = ("seed", "speaker_embedding")
     fixed = ("max_duration_s",)
+    half = False  # of 8 bits a sample has noise that is heard, and durations change
     window_rows = 64  # of 300 s, 24,000 samples a second and 4 bytes each: 1.7 GiB of answers
     window_bytes = 32 << 10  # a letter is about 65 ms: 35 minutes of speech
 

@@ -110,6 +110,13 @@ def test_a_logged_bfloat16_is_kept_where_the_cpu_has_it() -> None:
     assert choose_dtype("auto", BF16_CPU, "cpu", logged="bfloat16").value == "bfloat16"
 
 
+@pytest.mark.parametrize(("device", "logged"), [("cpu", "bfloat16"), ("cuda:0", "float16"), ("cuda:0", None)])
+def test_auto_is_float32_for_a_task_that_half_precision_would_spoil(device: str, logged: str | None) -> None:
+    choice = choose_dtype("auto", with_gpus(A100), device, logged=logged, half=False)
+    assert (choice.value, choice.reason) == ("float32", "half precision would be heard in what this task makes")
+    assert choose_dtype("bfloat16", with_gpus(A100), device, logged=logged, half=False).value == "bfloat16"
+
+
 def test_float16_is_refused_on_a_cpu() -> None:
     with pytest.raises(DeviceError, match="expected float32 or bfloat16 on a CPU, got float16"):
         choose_dtype("float16", BF16_CPU, "cpu")
