@@ -22,6 +22,8 @@ from engine.speech.convolutions import hear, hear_one_by_one
 from engine.tasks.audio import AudioParams, AudioTask
 from engine.tasks.base import Encoded
 
+#: Seconds of audio that wait for a pool at most, if each recording has as many as are heard of it.
+_AHEAD_S: Final = 3840
 _NON_FINITE: Final = "expected finite model output, got NaN or Inf"
 
 
@@ -82,12 +84,19 @@ class WholeAudioTask(AudioTask):
             return super().batch_windows(params)
         return 2 if self.device == "cpu" else 16
 
+    def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
+        if self._limit(params) < self.shortest:
+            least = f"{self.shortest / self.rate:g} or more, of which this model makes anything"
+            raise RowError("invalid_parameter", f"expected max_length_s of {least}, got {params.max_length_s:g}")
+        return super().encode(inputs, params)
+
     def forward(self, encoded: Encoded, items: Index) -> Sequence[Answer | RowError]:
         params: WholeAudioParams = encoded.data.params
         limit = self._limit(params)
         budget = self.batch_windows(params) * limit
         pool = 2 * super().batch_windows(params) * limit
-        ahead = 64 if self.device == "cpu" else 128  # pieces, of whatever length: short ones have to fill a batch too
+        # Pieces of whatever length: short ones have to fill a batch too, long ones are few.
+        ahead = max(2, min(64 if self.device == "cpu" else 128, _AHEAD_S * self.rate // limit))
         answers: dict[int, Answer | RowError] = {}
         failures: Failures = {}
         with self.pieces(encoded, items, self._cut(limit), ahead=ahead) as pieces:

@@ -11,7 +11,10 @@ import numpy.typing as npt
 import pytest
 
 from engine.errors import ParameterError
+from engine.models.bundle import make_bundle
+from engine.models.registry import resolve
 from engine.schema import schema_of
+from engine.tasks.check import check
 from tests import audio_models, scoring
 from tests.audio_models import LAYER_NORM, RATE, tone, wav
 
@@ -254,6 +257,29 @@ def test_many_recordings_go_through_a_pool_of_bounded_size(tmp_path: Path) -> No
         assert_scored(row, pipe(sound[: RATE // 2], top_k=None))
     assert sum(seen) == 60
     assert max(seen) <= 5
+
+
+def test_a_length_of_which_the_model_makes_nothing_is_refused_on_the_driver(folder: Path, tmp_path: Path) -> None:
+    bundle = make_bundle(resolve(str(folder), task=TASK), "float32")
+    check(TASK, bundle, {"max_length_s": 90 / RATE}, root=tmp_path)
+    with pytest.raises(ParameterError, match=r"expected max_length_s of 0\.005625 or more, .* got 0\.005"):
+        check(TASK, bundle, {"max_length_s": 0.005}, root=tmp_path)
+
+
+@pytest.mark.parametrize(("max_length_s", "ahead"), [(1.0, 64), (60.0, 64), (480.0, 8), (36_000.0, 2)])
+def test_fewer_long_recordings_are_read_ahead(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, max_length_s: float, ahead: int
+) -> None:
+    made = scorer(folder, params={"max_length_s": max_length_s})
+    pieces, seen = made.task.pieces, []
+
+    def watched(*given: Any, ahead: int) -> Any:
+        seen.append(ahead)
+        return pieces(*given, ahead=ahead)
+
+    monkeypatch.setattr(made.task, "pieces", watched)
+    scoring.rows(made, audio=[wav(SOUNDS[0])])
+    assert seen == [ahead]
 
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan")])
