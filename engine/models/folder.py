@@ -33,6 +33,7 @@ _TASK_OF: Final = {
     "ForCTC": "automatic-speech-recognition",
     "ClapModel": "zero-shot-audio-classification",
     "VitsModel": "text-to-audio",
+    "FastSpeech2ConformerWithHifiGan": "text-to-audio",
     "SpeechT5ForTextToSpeech": "text-to-audio",
 }
 

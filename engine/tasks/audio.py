@@ -38,7 +38,8 @@ class AudioParams:
         max_bytes: encoded bytes of a recording in a column at most.
         max_decoded_bytes: bytes of a recording's samples at most, in all channels and as float32.
         first_s: seconds of each recording to hear, from its start; null hears all. What follows is no error.
-        batch_windows: windows of audio that the device computes at once; null chooses by the device.
+        batch_windows: windows of audio that the device computes at once, or as many seconds of shorter ones; null
+            chooses by the device.
     """
 
     strings: Literal["path", "base64"] = "path"

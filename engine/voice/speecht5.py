@@ -64,7 +64,9 @@ class SpeechT5(Voice):
         with instead({torch.bernoulli: _Dropping(lines.keys[row])}):
             spectrogram = self.model.generate_speech(ids, speaker, maxlenratio=ratio)
         if steps * reduction <= len(spectrogram) < frames:
-            return RowError("too_long", f"expected speech of at most {steps * reduction} frames, this text has more")
+            return RowError(
+                "too_long", f"expected speech of at most {steps * reduction} frames, this text has more: cut it"
+            )
         [waveform] = self.vocoder.waveforms(spectrogram.T[None], [min(len(spectrogram), frames)])
         return waveform
 

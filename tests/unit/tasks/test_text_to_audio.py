@@ -348,6 +348,10 @@ def test_parameters_out_of_range(still: Path, params: dict[str, Any], words: str
         scoring.scorer(still, task="text-to-audio", params=params)
 
 
+def test_a_folder_says_that_it_speaks(still: Path, fastspeech: Path, speecht5: Path) -> None:
+    assert {resolve(str(folder)).task for folder in (still, fastspeech, speecht5)} == {"text-to-audio"}
+
+
 def test_models_that_nothing_speaks_for_are_refused(tmp_path: Path) -> None:
     speech.save(tmp_path)
     config = tmp_path / "config.json"
