@@ -112,10 +112,6 @@ class AudioTask(Task):
             seconds=np.zeros(len(rows)),
         )
 
-    def batch_windows(self, params: AudioParams) -> int:
-        """Windows of audio in a batch: as asked, else what a CPU's cache and a GPU's memory like."""
-        return params.batch_windows or (8 if self.device == "cpu" else 64)
-
     @contextmanager
     def pieces(
         self, encoded: Encoded, items: Index, cut: Callable[[Stream], Iterable[Any]], *, ahead: int

@@ -22,6 +22,9 @@ from engine.speech.convolutions import hear, hear_one_by_one
 from engine.tasks.audio import AudioParams, AudioTask
 from engine.tasks.base import Encoded
 
+#: Recordings in a batch, as a CPU's cache and a GPU's memory like; fewer where convolutions read the samples of all at
+#: once, whose activations are the largest.
+_WINDOWS: Final = {"cpu": (8, 2), "cuda": (64, 16)}
 #: Seconds of audio that wait for a pool at most, if each recording has as many as are heard of it.
 _AHEAD_S: Final = 3840
 _NON_FINITE: Final = "expected finite model output, got NaN or Inf"
@@ -78,12 +81,6 @@ class WholeAudioTask(AudioTask):
     def compute(self, inputs: Mapping[str, Any]) -> Any:
         """Tensors of a batch on the device → a tensor [recordings, numbers]."""
 
-    def batch_windows(self, params: AudioParams) -> int:
-        """As asked; else fewer where convolutions read samples of all at once, whose activations are the largest."""
-        if params.batch_windows or self.longest is not None or self.pads:
-            return super().batch_windows(params)
-        return 2 if self.device == "cpu" else 16
-
     def encode(self, inputs: Mapping[str, pa.Array], params: Any) -> Encoded:
         if self._limit(params) < self.shortest:
             least = f"{self.shortest / self.rate:g} or more, of which this model makes anything"
@@ -93,8 +90,7 @@ class WholeAudioTask(AudioTask):
     def forward(self, encoded: Encoded, items: Index) -> Sequence[Answer | RowError]:
         params: WholeAudioParams = encoded.data.params
         limit = self._limit(params)
-        budget = self.batch_windows(params) * limit
-        pool = 2 * super().batch_windows(params) * limit
+        budget, pool = self._room(params, limit)
         # Pieces of whatever length: short ones have to fill a batch too, long ones are few.
         ahead = max(2, min(64 if self.device == "cpu" else 128, _AHEAD_S * self.rate // limit))
         answers: dict[int, Answer | RowError] = {}
@@ -119,6 +115,12 @@ class WholeAudioTask(AudioTask):
             return self.loaded(**inputs)
         samples, mask = inputs["input_values"], inputs["attention_mask"]
         return hear(self.loaded, samples, mask.sum(1).tolist(), attention_mask=mask)
+
+    def _room(self, params: WholeAudioParams, limit: int) -> tuple[int, int]:
+        """Samples of a batch at most, and samples that are gathered before they are sorted by length."""
+        many, few = _WINDOWS["cpu" if self.device == "cpu" else "cuda"]
+        at_once = many if self.pads or self.longest is not None else few
+        return (params.batch_windows or at_once) * limit, 2 * (params.batch_windows or many) * limit
 
     def _limit(self, params: WholeAudioParams) -> int:
         asked = max(1, round(params.max_length_s * self.rate))
