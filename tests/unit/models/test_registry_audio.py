@@ -12,8 +12,9 @@ from engine.models.bundle import make_bundle
 from engine.models.load import LoadedModel, load
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
+from engine.tasks.check import check
 from engine.tasks.params import parse_params
-from tests import audio_models, scoring
+from tests import audio_models, ctc_models, scoring
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),  # of MLflow's own mappings
@@ -105,6 +106,18 @@ def test_a_whisper(tmp_path: Path, shape: str) -> None:
     assert made.features.n_samples == audio_models.RATE
     assert made.tokenizer.decode(made.tokenizer("a long day")["input_ids"], skip_special_tokens=True) == "a long day"
     assert made.model.generation_config.max_length == 40
+
+
+def test_a_ctc_model_that_was_logged_with_the_pipelines_default(tmp_path: Path) -> None:
+    task = "automatic-speech-recognition"
+    folder = ctc_models.save(tmp_path / "model")
+    ref = log(parts(folder, "AutoModelForCTC"), task, model_config={"chunk_length_s": 0, "return_timestamps": "word"})
+    assert (ref.task, ref.params) == (task, {"timestamps": "words"})
+    bundle = make_bundle(ref, "float32")
+    check(task, bundle, ref.params, root=tmp_path)
+    sound = [audio_models.wav(audio_models.tone(0.5, seed=1))]
+    made, own = (scoring.scorer(one, inputs=("audio",)) for one in (ref.model_dir.parent, folder))
+    assert scoring.rows(made, audio=sound) == scoring.rows(own, audio=sound)
 
 
 @pytest.mark.parametrize("shape", ["parts", "pipeline and processor"])

@@ -339,7 +339,7 @@ def test_what_a_model_does_not_take_is_refused_on_the_driver(
         ({"noise_scale": -1}, "expected noise_scale to be null or at least 0, got -1"),
         ({"max_duration_s": 0}, "expected max_duration_s above 0, 300 at most, got 0"),
         ({"max_duration_s": 301}, "expected max_duration_s above 0, 300 at most, got 301"),
-        ({"max_duration_s": Column("own")}, "expected max_duration_s to be given for all rows"),
+        ({"max_duration_s": Column("own")}, "expected max_duration_s to be a value for all rows, got a column"),
         ({"encoding": "mp3"}, "expected encoding to be pcm_16 or float"),
     ],
 )
