@@ -1,4 +1,4 @@
-"""The features of whole recordings, put together by length: batches out of a pool that holds a bounded amount."""
+"""Recordings, or windows of them, put together by length: batches out of a pool that holds a bounded amount."""
 
 from __future__ import annotations
 
