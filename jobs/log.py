@@ -11,6 +11,7 @@ from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
 from engine.models import folder as model_folder
 from engine.models import pooling, vocoder
 from engine.models.auto import auto_class
+from engine.tasks import task_class
 
 #: MLflow knows the names of transformers' pipelines only.
 _PIPELINES: Final[Mapping[str, str]] = dict.fromkeys(
@@ -24,7 +25,7 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     """Logs and registers a folder that ``save_pretrained`` wrote, and points an alias at it. Runs on the driver.
 
     Args:
-        folder: configuration, safetensors weights and tokenizer.
+        folder: configuration, safetensors weights, and tokenizer and feature extractor where the task needs them.
         name: of the registered model; it is made where there is none.
         task: None takes what the folder says.
         alias: moved to the new version.
@@ -53,10 +54,10 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     transformers.logging.disable_progress_bar()
     folder = folder.resolve()  # a relative one reads like a hub's name to MLflow, which would ask there for its card
     model = auto_class(task, folder).from_pretrained(folder, local_files_only=True)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    parts = {"model": model, **_preparation(folder, task)}
     with mlflow.start_run(run_name=f"log {name}"):
         logged = mlflow.transformers.log_model(
-            {"model": model, "tokenizer": tokenizer},
+            parts,
             name=name,
             task=_PIPELINES.get(task, task),
             registered_model_name=name,
@@ -67,6 +68,18 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     version = logged.registered_model_version
     mlflow.MlflowClient().set_registered_model_alias(name, alias, version)
     return f"models:/{name}/{version}"
+
+
+def _preparation(folder: Path, task: str) -> dict[str, Any]:
+    """What prepares the inputs of a task, by MLflow's names."""
+    import transformers
+
+    named = {
+        "tokenizer": ("tokenizer", transformers.AutoTokenizer),
+        "features": ("feature_extractor", transformers.AutoFeatureExtractor),
+    }
+    needed = [named[one] for one in task_class(task).needs if one in named]
+    return {name: auto.from_pretrained(folder, local_files_only=True) for name, auto in needed}
 
 
 def _shipped(folder: Path, task: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import tiny
+from tests import ctc_models, tiny
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +22,21 @@ def spark() -> Any:
     return session("docs")
 
 
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny CTC model."""
+    return ctc_models.save(tmp_path_factory.mktemp("letters"))
+
+
 @pytest.fixture
-def registry(sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An MLflow on sqlite that has models:/sentiment@champion."""
+def registry(sentiment: Path, letters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MLflow on sqlite that has models:/sentiment@champion and models:/letters@champion."""
     from jobs.log import log_folder
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     log_folder(sentiment, name="sentiment", task=None, alias="champion")
+    log_folder(letters, name="letters", task=None, alias="champion")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import pytest
 
+from tests import recordings
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
 _FENCE: Final = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -92,11 +94,17 @@ def test_examples_run(page: Path, sentiment: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")  # of its own types
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize("page", having("python test spark"))
-def test_examples_run_on_spark(page: Path, spark: Any) -> None:
+def test_examples_run_on_spark(page: Path, spark: Any, tmp_path: Path) -> None:
     texts = ["what a good day", None, "they said no", "what a good day"]
     reviews = spark.createDataFrame(list(enumerate(texts)), "review_id INT, body STRING")
     reviews.createOrReplaceTempView("reviews")
-    run(page, "python test spark", {"spark": spark, "reviews": reviews})
+    files = [tmp_path / "calls" / f"{i}.wav" for i in range(2)]
+    files[0].parent.mkdir()
+    for file in files:
+        file.write_bytes(recordings.wav(recordings.tone(0.5)))
+    calls = spark.createDataFrame([(i, str(file)) for i, file in enumerate(files)], "call_id INT, path STRING")
+    names = {"spark": spark, "reviews": reviews, "calls": calls, "folder": str(files[0].parent)}
+    run(page, "python test spark", names)
 
 
 def run(page: Path, info: str, names: dict[str, Any]) -> None:

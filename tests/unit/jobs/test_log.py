@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.errors import ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
 from engine.models.bundle import make_bundle
+from engine.models.load import load
 from engine.models.registry import resolve
 from jobs.log import log_folder
-from tests import speech, tiny
+from tests import audio_models, ctc_models, speech, tiny
 
 # of MLflow's own mappings and types
 pytestmark = [
@@ -42,6 +44,25 @@ def test_a_voice_becomes_a_version(tmp_path: Path) -> None:
     assert ref.task == "text-to-audio"
     logged, own = (make_bundle(one, "float32").manifest.files for one in (ref, resolve(str(folder))))
     assert logged["model.safetensors"] == own["model.safetensors"]
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("save", "task"),
+    [
+        (audio_models.save_encoder, "audio-classification"),  # which has no tokenizer
+        (ctc_models.save, "automatic-speech-recognition"),
+        (audio_models.save_whisper, "automatic-speech-recognition"),
+        (audio_models.save_clap, "zero-shot-audio-classification"),
+    ],
+)
+def test_a_model_that_hears_becomes_a_version(tmp_path: Path, save: Callable[[Path], Path], task: str) -> None:
+    folder = save(tmp_path / "model")
+    assert log_folder(folder, name="ears") == "models:/ears/1"
+    ref = resolve("models:/ears/1")
+    logged, own = (make_bundle(one, "float32") for one in (ref, resolve(str(folder))))
+    assert (ref.task, logged.manifest.files["model.safetensors"]) == (task, own.manifest.files["model.safetensors"])
+    assert load(logged.path, "cpu").features.to_dict() == load(own.path, "cpu").features.to_dict()
 
 
 @pytest.mark.usefixtures("registry")
