@@ -28,29 +28,41 @@ class Piece(NamedTuple):
 
 @contextmanager
 def feed(
-    items: Iterable[int], pieces: Callable[[int], Iterable[Any]], *, threads: int, ahead: int
+    items: Iterable[int],
+    pieces: Callable[[int], Iterable[Any]],
+    *,
+    threads: int,
+    ahead: int,
+    weight: Callable[[Any], int] = lambda value: 1,
 ) -> Iterator[Iterator[Piece]]:
     """The pieces of every recording, each recording's in order, those of ``threads`` recordings mixed.
 
     After its last piece a recording gives one whose value is None. What ``pieces`` raises ends that recording with an
-    error, and no other. The threads are joined when the block is left: they read what the task owns.
+    error, and no other. The threads are joined when the block is left: they read what the task owns. Values that were
+    made and not taken are closed then, where they can be.
 
     Args:
         items: the recordings.
         pieces: what makes the pieces of one; runs in a thread.
         threads: recordings that are read at once.
         ahead: pieces that wait at most.
+        weight: of how many pieces one takes the place while it waits.
     """
-    ready: queue.SimpleQueue[Piece | BaseException | None] = queue.SimpleQueue()
+    ready: queue.SimpleQueue[tuple[Piece, int] | BaseException | None] = queue.SimpleQueue()
     room = threading.Semaphore(ahead)
     stop = threading.Event()
-    waiting, lock = iter(items), threading.Lock()
+    waiting, lock, entrance = iter(items), threading.Lock(), threading.Lock()
 
     def put(piece: Piece) -> bool:
-        room.acquire()
-        if not stop.is_set():
-            ready.put(piece)
-        return not stop.is_set()
+        places = 1 if piece.value is None else min(ahead, weight(piece.value))
+        with entrance:  # one after the other: two that have half their places each would wait for ever
+            for _ in range(places):
+                room.acquire()
+        if stop.is_set():
+            _close(piece)
+            return False
+        ready.put((piece, places))
+        return True
 
     def read(item: int) -> None:
         try:
@@ -78,13 +90,14 @@ def feed(
     def results() -> Iterator[Piece]:
         running = threads
         while running:
-            piece = ready.get()
-            if isinstance(piece, BaseException):
-                raise piece
-            if piece is None:
+            found = ready.get()
+            if isinstance(found, BaseException):
+                raise found
+            if found is None:
                 running -= 1
                 continue
-            room.release()
+            piece, places = found
+            room.release(places)
             yield piece
 
     workers = [threading.Thread(target=work, name=f"embercast-audio-{i}", daemon=True) for i in range(threads)]
@@ -94,6 +107,16 @@ def feed(
         yield results()
     finally:
         stop.set()
-        room.release(threads)
+        room.release(threads * ahead)
         for worker in workers:
             worker.join()
+        while not ready.empty():
+            left = ready.get()
+            if isinstance(left, tuple):
+                _close(left[0])
+
+
+def _close(piece: Piece) -> None:
+    close = getattr(piece.value, "close", None)
+    if close is not None:
+        close()

@@ -115,6 +115,11 @@ class Clip:
         """Of the segment where it stands, without silence behind the end."""
         return min(self.sound.window, self.sound.frames - self.seek)
 
+    def close(self) -> None:
+        """Keeps what it says alone: what is only needed to hear it may be many times as large."""
+        self.sound.close()
+        self.texts.clear()
+
     def prompt(self, head: Sequence[int], vocabulary: Vocabulary, positions: int) -> list[int]:
         """What the next text follows: the texts before where it is conditioned on them, else the words given, if any.
 

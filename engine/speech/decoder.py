@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -75,11 +75,10 @@ class Decoder:
         with torch.inference_mode():
             return states.take(at)
 
-    def languages(self, states: States) -> list[str]:
-        """The code (en) of the likeliest language of each segment; of a model of English alone it is en."""
+    def languages(self, states: States, codes: Mapping[str, int]) -> list[str]:
+        """The likeliest language of each segment, of these: code (en) → token; en where there are none."""
         import torch
 
-        codes = getattr(self.model.generation_config, "lang_to_id", None)
         if not codes:
             return ["en"] * len(states)
         device = self.layers.vectors.device
@@ -87,7 +86,7 @@ class Decoder:
         with torch.inference_mode():
             hidden = self.layers(start, torch.zeros_like(start), Past(self.layers, len(states)), Heard(states))
             likeliest = self.layers.logits(hidden[:, -1])[:, list(codes.values())].argmax(dim=1)
-        names = [name.strip("<|>") for name in codes]
+        names = list(codes)
         return [names[at] for at in likeliest.tolist()]
 
     def write(

@@ -70,7 +70,9 @@ class Hearing:
 
     def _languages(self, states: Any, given: list[str | None]) -> list[str | None]:
         unknown = [i for i, one in enumerate(given) if one is None]
-        detected = self.decoder.languages(self._part(states, unknown, len(given))) if unknown else []
+        if not unknown:
+            return given
+        detected = self.decoder.languages(self._part(states, unknown, len(given)), self.vocabulary.languages)
         found = dict(zip(unknown, detected, strict=True))
         return [found.get(i, one) for i, one in enumerate(given)]
 

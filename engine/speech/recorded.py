@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.errors import RowError
 from engine.speech.clip import Clip, Spoken
 from engine.speech.stitch import stitch
-from engine.speech.transcript import Segment, Transcript
+from engine.speech.transcript import Segment, Transcript, Word
 from engine.speech.vocabulary import Vocabulary
 from engine.speech.words import timed, uttered
 from engine.tasks.speech_recognition import SpeechRecognitionParams
@@ -36,44 +37,63 @@ class Recorded:
     def transcript(
         self, duration_s: float, params: SpeechRecognitionParams, tokenizer: Any, vocabulary: Vocabulary
     ) -> Transcript | RowError:
-        """What was heard in all clips."""
+        """What was heard in all clips, stitched; no time lies behind the recording's end.
+
+        No segment begins before the one before it ends; words of one clip are timed as transformers times them.
+        """
         if self.failed is not None:
             return self.failed
         clips = sorted(self.clips, key=lambda clip: clip.index)
-        told = self._stitched(clips, tokenizer, vocabulary)
-        spoken = [one for clip in told for one in clip]
+        written = (
+            "en" if params.speech_task == "translate" else self.language
+        )  # of the text: what is heard is another's
+        told = _stitched(clips, tokenizer, vocabulary, written)
+        segments, words = params.timestamps != "none", params.timestamps == "words"
         return Transcript(
-            text=_joined([_text(clip, tokenizer, vocabulary) for clip in told], spaced=self.language not in UNSPACED),
+            text=_joined([_text(clip, tokenizer, vocabulary) for clip in told], spaced=written not in UNSPACED),
             duration_s=duration_s,
             language=self.language,
-            segments=[
-                Segment(
-                    start=one.start,
-                    end=one.end,
-                    text=text,
-                    avg_logprob=one.avg_logprob,
-                    no_speech_prob=one.no_speech_prob,
-                )
-                for one in spoken
-                if params.timestamps != "none" and (text := _text([one], tokenizer, vocabulary).strip())
-            ],
-            words=[
-                word
-                for one in spoken
-                if params.timestamps == "words"
-                for word in timed(uttered(one, tokenizer, vocabulary, self.language))
-            ],
+            segments=list(_segments(told, duration_s, tokenizer, vocabulary)) if segments else [],
+            words=list(_words(told, duration_s, tokenizer, vocabulary, written)) if words else [],
             tokens=sum(clip.tokens for clip in clips),
             no_speech_prob=min((clip.no_speech_prob for clip in clips), default=None),
         )
 
-    def _stitched(self, clips: list[Clip], tokenizer: Any, vocabulary: Vocabulary) -> list[list[Spoken]]:
-        told = [clip.spoken for clip in clips]
-        for i, clip in enumerate(clips[1:]):
-            if clip.shared:
-                overlap = (clip.start, clip.start + clip.shared)
-                told[i], told[i + 1] = stitch(told[i], told[i + 1], overlap, tokenizer, vocabulary, self.language)
-        return told
+
+def _stitched(clips: list[Clip], tokenizer: Any, vocabulary: Vocabulary, language: str | None) -> list[list[Spoken]]:
+    told = [clip.spoken for clip in clips]
+    for i, clip in enumerate(clips[1:]):
+        if clip.shared:
+            overlap = (clip.start, clip.start + clip.shared)
+            told[i], told[i + 1] = stitch(told[i], told[i + 1], overlap, tokenizer, vocabulary, language)
+    return told
+
+
+def _segments(told: list[list[Spoken]], duration_s: float, tokenizer: Any, vocabulary: Vocabulary) -> Iterator[Segment]:
+    since = 0.0
+    for one in (spoken for clip in told for spoken in clip):
+        text = _text([one], tokenizer, vocabulary).strip()
+        if text:
+            start = min(max(one.start, since), duration_s)
+            since = min(max(one.end, start), duration_s)
+            yield Segment(
+                start=start, end=since, text=text, avg_logprob=one.avg_logprob, no_speech_prob=one.no_speech_prob
+            )
+
+
+def _words(
+    told: list[list[Spoken]], duration_s: float, tokenizer: Any, vocabulary: Vocabulary, language: str | None
+) -> Iterator[Word]:
+    """The words, whose times in two clips that were stitched may differ a little."""
+    since = 0.0
+    for clip in told:
+        last = since
+        for one in clip:
+            for word in timed(uttered(one, tokenizer, vocabulary, language)):
+                start = min(max(word.start, since), duration_s)
+                last = min(max(word.end, start), duration_s)
+                yield Word(start, last, word.word, word.score)
+        since = last
 
 
 def _text(spoken: list[Spoken], tokenizer: Any, vocabulary: Vocabulary) -> str:

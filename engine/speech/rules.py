@@ -107,6 +107,12 @@ def _check(config: Any, timestamps: bool) -> None:
             "expected a generation configuration with no_timestamps_token_id, as Whispers have that write time stamps: "
             "log the model with one, or ask for timestamps=none"
         )
+    for name in ("decoder_start_token_id", "eos_token_id"):
+        if getattr(config, name, None) is None:
+            raise ModelError(
+                f"expected a generation configuration with {name}, got none: log the model with the "
+                "generation_config.json of the Whisper it was made from"
+            )
     for name, nothing in _OTHERS.items():
         value = getattr(config, name, None)
         if value is not None and value != nothing:

@@ -75,7 +75,7 @@ class Schedule:
     def _enter(self, item: int, recorded: Recorded, clip: Clip) -> None:
         clip.item = item
         if recorded.failed is not None:
-            clip.sound.close()
+            clip.close()
         elif recorded.language is None and any(other.item == item for other in self._active):
             recorded.waiting.append(clip)
         else:
@@ -108,7 +108,7 @@ class Schedule:
     def _leave(self) -> None:
         """Ended clips give way to those that waited for them."""
         for clip in [clip for clip in self._active if clip.ended]:
-            clip.sound.close()
+            clip.close()
             self.recorded[clip.item].clips.append(clip)
         self._active = [clip for clip in self._active if not clip.ended]
         busy = {clip.item for clip in self._active}
@@ -121,10 +121,11 @@ class Schedule:
         recorded = self.recorded[item]
         recorded.failed = recorded.failed or error
         for clip in [*recorded.waiting, *(clip for clip in self._active if clip.item == item)]:
-            clip.sound.close()
+            clip.close()
         recorded.waiting.clear()
+        recorded.clips.clear()
         self._active = [clip for clip in self._active if clip.item != item]
 
     def _close(self) -> None:
         for clip in [*self._active, *(clip for one in self.recorded.values() for clip in one.waiting)]:
-            clip.sound.close()
+            clip.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.stream import Samples
+from engine.errors import RowError
 from engine.speech.features import LogMel, Mels, levels, scaled
 
 
@@ -43,8 +45,9 @@ class Sound(ABC):
     @abstractmethod
     def _cut(self, at: int) -> Mels: ...
 
-    def close(self) -> None:  # noqa: B027 - what lies in memory needs nothing
-        """Gives back what it holds."""
+    def close(self) -> None:
+        """Gives back what it holds: a clip outlives its features until its recording is told."""
+        self.levels = np.zeros(0, np.float32)
 
 
 class Held(Sound):
@@ -58,26 +61,36 @@ class Held(Sound):
     def _cut(self, at: int) -> Mels:
         return self._features[:, at : at + self.window]
 
+    def close(self) -> None:
+        super().close()
+        self._features = np.zeros((0, 0), np.float32)
+
 
 class Spooled(Sound):
     """A long recording, in a temporary file of 4 bytes a number (115 MB an hour of 80 bands), gone when closed.
 
-    Its loudest frame, which decides what is cut off as too quiet, is known at its end only.
+    Its loudest frame, which decides what is cut off as too quiet, is known at its end only. The file lies where Python
+    keeps such (``TMPDIR``) and has no name on Linux: nothing is left of it when the process is killed. Raises
+    RowError(out_of_memory) where there is no room for it.
     """
 
     def __init__(self, samples: Iterable[Samples], mel: LogMel) -> None:
-        self._file: IO[bytes] = TemporaryFile(prefix="embercast-")  # noqa: SIM115 - closed by close
+        with _room():
+            self._file: IO[bytes] = TemporaryFile(prefix="embercast-")  # noqa: SIM115 - closed by close
         self._mels = mel.mels
         try:
             written = [self._write(power) for power in mel.blocks(samples)]
         except BaseException:
-            self._file.close()
+            with suppress(OSError):  # what is not yet written has no room either
+                self._file.close()
             raise
         super().__init__(np.concatenate([loud for loud, _ in written]), mel.frames)
         self._loudest = max(loudest for _, loudest in written)
 
     def _write(self, power: Mels) -> tuple[npt.NDArray[np.float32], float]:
-        self._file.write(np.ascontiguousarray(power.T).tobytes())
+        with _room():
+            self._file.write(np.ascontiguousarray(power.T).tobytes())
+            self._file.flush()
         return levels(power), float(power.max())
 
     def _cut(self, at: int) -> Mels:
@@ -87,4 +100,18 @@ class Spooled(Sound):
         return scaled(read.reshape(-1, self._mels).T, self._loudest)
 
     def close(self) -> None:
+        super().close()
         self._file.close()
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Where the temporary folder has no room for features, that is said, and not that the recording is none."""
+    try:
+        yield
+    except OSError as error:
+        raise RowError(
+            "out_of_memory",
+            f"expected room for the features of a long recording in the temporary folder ({error.strerror}): let "
+            "TMPDIR name a larger one, lower batch_windows, or take long_form=fast, which needs none",
+        ) from None

@@ -35,7 +35,8 @@ def stitch(
 
     The longest run of words that both have there is the seam: up to its middle the first clip is believed, whose end
     is cut off in the middle of a word, from there the second, whose start is. Without such a run the middle of the
-    overlap is the seam. Transformers' pipeline compares tokens, and at equal distances alone.
+    overlap is the seam; where one of them says nothing there, all that the other says stays. Transformers' pipeline
+    compares tokens, and at equal distances alone.
     """
     start, end = overlap
     heard = _placed(left, tokenizer, vocabulary, language)
@@ -44,6 +45,8 @@ def stitch(
     head = [i for i, one in enumerate(anew) if one.word.start < end + _SLACK_S]
     run = _common([heard[i] for i in tail], [anew[i] for i in head])
     if run is None:
+        if not any(one.word.end > start for one in heard) or not any(one.word.start < end for one in anew):
+            return left, right
         middle = (start + end) / 2
         kept = sum(one.word.start + one.word.end < 2 * middle for one in heard)
         dropped = sum(one.word.start + one.word.end < 2 * middle for one in anew)

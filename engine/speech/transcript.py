@@ -37,7 +37,7 @@ class Transcript:
 
     Args:
         text: all of it.
-        language: code of the language heard or given; None where the model knows one.
+        language: code of the language heard or given; None where none was heard, and for models that don't tell.
         duration_s: of the recording.
         segments, words: with their times; empty where they were not asked for.
         tokens: written, time stamps among them.

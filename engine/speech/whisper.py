@@ -32,7 +32,10 @@ _GPU_STATES: Final = 8 << 30
 
 
 class WhisperRecognizer(Recognizer):
-    """Transcribes with a model of Whisper's architecture. Raises UnsupportedTaskError for another one's."""
+    """Transcribes with a model of Whisper's architecture.
+
+    Raises UnsupportedTaskError for another one's, ModelError for a configuration that can't be followed.
+    """
 
     def __init__(self, task: AudioTask) -> None:
         super().__init__(task)
@@ -42,6 +45,8 @@ class WhisperRecognizer(Recognizer):
                 f"expected a speech model of Whisper's architecture or one of CTC, got {kind}: log one of these"
             )
         self.mel = LogMel(task.features)
+        #: What may be written without times; what holds with times is the same and more.
+        self.rules = Rules.of(self.model, timestamps=False)
         self.vocabulary = Vocabulary.of(self.model, self.tokenizer, self.mel.frame_s)
         self.decoder = Decoder(self.model, self.tokenizer)
 
@@ -53,6 +58,13 @@ class WhisperRecognizer(Recognizer):
 
     def check(self, params: SpeechRecognitionParams) -> None:
         self.vocabulary.check(params.language, params.speech_task)
+        timed = params.timestamps != "none" or params.long_form == "sequential"
+        if timed and self.rules.no_timestamps is None:
+            raise RowError(
+                "invalid_parameter",
+                "expected timestamps none and long_form fast: the model's generation configuration names no "
+                "no_timestamps_token_id, behind which time stamps stand",
+            )
         if params.timestamps == "words" and not getattr(self.model.generation_config, "alignment_heads", None):
             raise RowError(
                 "invalid_parameter",
@@ -91,7 +103,11 @@ class WhisperRecognizer(Recognizer):
         def advance(clip: Clip, heard: Heard) -> None:
             clip.advance(heard, self.vocabulary, self.mel.frame_s, condition=params.condition_on_previous)
 
-        with self.task.pieces(encoded, items, cut, ahead=size) as pieces:
+        def weight(clip: Clip) -> int:
+            # One that is read in sequence is heard for long, and its features lie on the disk: few need to wait.
+            return max(1, size // 2) if isinstance(clip.sound, Spooled) else 1
+
+        with self.task.pieces(encoded, items, cut, ahead=size, weight=weight) as pieces:
             language = self.vocabulary.language(params.language)
             recorded = Schedule(pieces, hearing.hear, advance, language=language, size=size).run()
         assert encoded.seconds is not None

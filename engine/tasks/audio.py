@@ -114,10 +114,17 @@ class AudioTask(Task):
 
     @contextmanager
     def pieces(
-        self, encoded: Encoded, items: Index, cut: Callable[[Stream], Iterable[Any]], *, ahead: int
+        self,
+        encoded: Encoded,
+        items: Index,
+        cut: Callable[[Stream], Iterable[Any]],
+        *,
+        ahead: int,
+        weight: Callable[[Any], int] = lambda value: 1,
     ) -> Iterator[Iterator[Piece]]:
         """The pieces that ``cut`` makes of these items' streams, in reader threads; ``ahead`` of them wait at most.
 
+        ``weight`` says of how many pieces one takes the place while it waits.
         When a recording has ended, its seconds stand in ``encoded.seconds``.
         """
         data: Recordings = encoded.data
@@ -132,5 +139,6 @@ class AudioTask(Task):
                 assert encoded.seconds is not None
                 encoded.seconds[item] = stream.seconds
 
-        with feed(items.tolist(), read, threads=min(2, max(1, items.size)), ahead=ahead) as fed:
+        threads = min(2, max(1, items.size))
+        with feed(items.tolist(), read, threads=threads, ahead=ahead, weight=weight) as fed:
             yield fed

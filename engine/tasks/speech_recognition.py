@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,7 +26,8 @@ class SpeechRecognitionParams(AudioParams):
         timestamps: what is timed: segments, words (and segments), or none. CTC models know words only.
         long_form: how Whisper reads a recording longer than 30 s: fast (windows side by side, stitched) or sequential
             (its own long-form decoding, where each window starts at the last one's final time stamp).
-        language: that is spoken, as a code (en) or a name (english); null detects it, for a model of several.
+        language: that is spoken, as a code (en) or a name (english); null takes the one that the model's generation
+            configuration names, as of models that were trained further on one, and detects it where it names none.
         speech_task: transcribe, or translate (into English), for a model of several languages.
         initial_prompt: words that are taken for said before, for names and spelling.
         condition_on_previous: whether each window of sequential is told the text of the one before.
@@ -68,8 +70,12 @@ class SpeechRecognitionParams(AudioParams):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.temperatures or min(self.temperatures) < 0:
-            raise ParameterError(f"expected temperatures of 0 or above, at least one, got {self.temperatures}")
+        if not self.temperatures or not all(0 <= one < math.inf for one in self.temperatures):
+            raise ParameterError(
+                f"expected temperatures of 0 or above and finite, at least one, got {self.temperatures}"
+            )
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
+            raise ParameterError(f"expected max_new_tokens of at least 1, got {self.max_new_tokens}")
 
 
 class SpeechRecognition(AudioTask):
@@ -79,6 +85,8 @@ class SpeechRecognition(AudioTask):
     Params = SpeechRecognitionParams
     auto_class = ("AutoModelForSpeechSeq2Seq", "AutoModelForCTC")
     needs = ("tokenizer", "features")
+    #: A transcript of an hour takes up to some MiB, its words' times included, and a window's are held together.
+    window_rows = 1024
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

@@ -111,7 +111,7 @@ def test_a_model_of_english_alone_has_a_prompt_of_one_token() -> None:
     written = tiny.decoder.write(tiny.states, [prompt] * _SEGMENTS, Rules.of(tiny.model, timestamps=True))
     for segment, one in enumerate(written):
         _check(tiny, segment, prompt, one, _plain(tiny, segment, True))
-    assert tiny.decoder.languages(tiny.states) == ["en"] * _SEGMENTS
+    assert tiny.decoder.languages(tiny.states, {}) == ["en"] * _SEGMENTS
 
 
 def test_states_take_the_memory_that_is_told(tiny: Tiny) -> None:
@@ -122,7 +122,8 @@ def test_states_take_the_memory_that_is_told(tiny: Tiny) -> None:
 def test_languages_are_those_that_transformers_detects(tiny: Tiny) -> None:
     detected = tiny.model.detect_language(torch.from_numpy(tiny.features))
     expected = [name.strip("<|>") for name in tiny.words.convert_ids_to_tokens(detected.tolist())]
-    assert tiny.decoder.languages(tiny.states) == expected
+    known = {name.strip("<|>"): token for name, token in tiny.model.generation_config.lang_to_id.items()}
+    assert tiny.decoder.languages(tiny.states, known) == expected
 
 
 def test_some_of_the_segments_are_written_as_before(tiny: Tiny) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from engine.errors import RowError
 from engine.speech.features import LogMel, scaled
 from engine.speech.sound import Held, Spooled
 
@@ -79,3 +82,46 @@ def test_what_is_far_below_the_loudest_is_cut_off() -> None:
     power = np.array([[-10.0, 1.0], [-6.5, 0.0]], np.float32)
 
     np.testing.assert_allclose(scaled(power, 1.0), [[-0.75, 1.25], [-0.625, 1.0]])
+
+
+def test_what_was_heard_keeps_no_features(extractor: object) -> None:
+    """Clips wait for the rest of their recording: an hour of them would hold 115 MB."""
+    held = Held(noise(30), LogMel(extractor))
+    held.close()
+
+    kept = [value for value in vars(held).values() if isinstance(value, np.ndarray)]
+    assert sum(value.nbytes if value.base is None else value.base.nbytes for value in kept) == 0
+
+
+def spool(extractor: object) -> Spooled:
+    return Spooled((noise(31),), LogMel(extractor))
+
+
+def test_a_spool_lies_in_the_temporary_folder_and_has_no_name(
+    extractor: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+    spooled = spool(extractor)
+
+    assert Path(f"/proc/self/fd/{spooled._file.fileno()}").readlink().is_relative_to(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    spooled.close()
+
+
+def test_a_full_temporary_folder_is_told_as_such(extractor: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr("engine.speech.sound.TemporaryFile", lambda prefix: full)
+        with pytest.raises(RowError, match=r"temporary folder \(No space left on device\)") as raised:
+            spool(extractor)
+        assert full.closed
+    assert (raised.value.code, raised.value.retryable) == ("out_of_memory", True)
+
+
+def test_no_temporary_folder_is_told_as_such(extractor: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/proc")
+    monkeypatch.setattr("tempfile.tempdir", "/proc")
+
+    with pytest.raises(RowError, match="temporary folder"):
+        spool(extractor)

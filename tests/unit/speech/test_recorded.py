@@ -32,9 +32,11 @@ def clip(index: int, start: float, spoken: list[Spoken], *, shared: float = 0.0,
     return Clip(-1, index, start, shared, Nothing(), True, spoken=spoken, tokens=4, no_speech_prob=silence)
 
 
-def told(tokenizer: Any, clips: list[Clip], language: str = "en", **params: Any) -> Transcript:
+def told(
+    tokenizer: Any, clips: list[Clip], language: str = "en", *, duration_s: float = 60.0, **params: Any
+) -> Transcript:
     recorded = Recorded(language, clips=clips)
-    found = recorded.transcript(60.0, SpeechRecognitionParams(**params), tokenizer, vocabulary(tokenizer))
+    found = recorded.transcript(duration_s, SpeechRecognitionParams(**params), tokenizer, vocabulary(tokenizer))
     assert isinstance(found, Transcript)
     return found
 
@@ -86,3 +88,30 @@ def test_a_failure_is_told_instead(tokenizer: Any) -> None:
     found = Recorded("en", failed=broken).transcript(1.0, SpeechRecognitionParams(), tokenizer, vocabulary(tokenizer))
 
     assert found is broken
+
+
+def test_times_lie_within_the_recording_and_rise(tokenizer: Any) -> None:
+    """Where two clips were stitched, each has timed the words at the seam a little differently."""
+    first = clip(0, 0.0, [said(tokenizer, " look at the long", 20.0, 30.0, moments=True)])
+    second = clip(1, 25.0, [said(tokenizer, " the long water", 24.5, 30.5, moments=True)], shared=5.0)
+
+    found = told(tokenizer, [first, second], timestamps="words", duration_s=30.2)
+
+    assert found.text == "look at the long water"
+    for times in ([(one.start, one.end) for one in found.segments], [(one.start, one.end) for one in found.words]):
+        flat = [at for pair in times for at in pair]
+        assert flat == sorted(flat)
+        assert flat[-1] == 30.2
+
+
+def test_a_translation_is_english_text(tokenizer: Any) -> None:
+    clips = [
+        clip(0, 0.0, [said(tokenizer, "look at water", 0.0, 4.0)]),
+        clip(1, 30.0, [said(tokenizer, "wax", 30.0, 34.0)]),
+    ]
+
+    found = told(tokenizer, clips, "ja", timestamps="words", speech_task="translate")
+
+    assert (found.text, found.language) == ("look at water wax", "ja")
+    assert [one.word for one in found.words] == ["look", "at", "water", "wax"]
+    assert [one.word for one in told(tokenizer, clips, "ja", timestamps="words").words][-1] != "wax"

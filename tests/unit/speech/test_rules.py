@@ -55,3 +55,5 @@ def test_settings_that_are_not_followed_are_refused(words) -> None:
         Rules.of(_model(words, repetition_penalty=1.2), timestamps=False)
     with pytest.raises(ModelError, match="one end token, got 2"):
         Rules.of(_model(words, eos_token_id=[1, 2]), timestamps=False)
+    with pytest.raises(ModelError, match="with decoder_start_token_id, got none"):
+        Rules.of(_model(words, decoder_start_token_id=None), timestamps=False)

@@ -68,3 +68,15 @@ def test_one_side_may_say_nothing(tokenizer: Any, vocabulary: Vocabulary, silent
     right = [] if silent in ("right", "both") else [said(tokenizer, "come down", 29, 30)]
 
     assert stitch(left, right, (25, 30), tokenizer, vocabulary, "en") == (left, right)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_one_says_where_the_other_says_nothing_stays(tokenizer: Any, vocabulary: Vocabulary, side: str) -> None:
+    """A window that was taken for silent, or ends in silence, is no reason to drop what its neighbour heard."""
+    before, after = said(tokenizer, "look at the water", 18, 22), said(tokenizer, "more people", 31, 34)
+    heard = said(tokenizer, "many people call", 25, 30)
+    left, right = ([before, heard], [after]) if side == "left" else ([before], [heard, after])
+
+    assert stitch(left, right, (25, 30), tokenizer, vocabulary, "en") == (left, right)
+    assert stitch([], right, (25, 30), tokenizer, vocabulary, "en") == ([], right)
+    assert stitch(left, [], (25, 30), tokenizer, vocabulary, "en") == (left, [])

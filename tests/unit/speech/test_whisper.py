@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from engine.errors import ModelError, ParameterError
+from engine.options import Column
+from engine.speech.clip import Heard
+from engine.speech.sound import Spooled
+from engine.tasks.speech_recognition import SpeechRecognitionParams
 from tests import speech_models
 from tests.scoring import rows, scorer
 from tests.whispering import Plain, noise, wav
 
 TASK = "automatic-speech-recognition"
 GREEDY = {"temperatures": (0.0,), "language": "en"}
+UNTIMED = {"timestamps": "none"}
 #: The same in transformers' words.
 PLAIN = {
     "temperature": (0.0,),
@@ -207,3 +218,123 @@ def test_a_model_of_english_alone(tmp_path: Path) -> None:
     assert transcribe(folder, [clip], language="de")[0]["error"]["code"] == "invalid_parameter"
     assert transcribe(folder, [clip], speech_task="translate")[0]["error"]["code"] == "invalid_parameter"
     assert transcribe(folder, [clip], language="english", timestamps="none")[0]["text"] == expected
+
+
+def test_a_generation_configuration_without_time_stamps_writes_text_alone(tmp_path: Path) -> None:
+    folder = speech_models.save(tmp_path / "old", settings={"no_timestamps_token_id": None})
+    clip = noise(31.0)
+
+    (found,) = transcribe(folder, [clip], timestamps="none")
+    refused = [transcribe(folder, [clip], **params)[0] for params in ({}, {**UNTIMED, "long_form": "sequential"})]
+
+    assert (found["error"], found["duration_s"]) == (None, 31.0)
+    assert [row["error"]["code"] for row in refused] == ["invalid_parameter"] * 2
+    assert "no_timestamps_token_id" in refused[0]["error"]["message"]
+
+
+def test_a_generation_configuration_that_is_not_followed_is_refused_when_the_model_is_loaded(tmp_path: Path) -> None:
+    folder = speech_models.save(tmp_path / "other", settings={"no_repeat_ngram_size": 3})
+
+    with pytest.raises(ModelError, match="no_repeat_ngram_size is 3"):
+        transcribe(folder, [noise(1.0)])
+
+
+def test_a_model_that_was_trained_on_one_language_hears_it(tmp_path: Path) -> None:
+    folder = speech_models.save(tmp_path / "german", settings={"language": "german"})
+    clip = noise(5.0)
+
+    (row,) = transcribe(folder, [clip], language=None, **UNTIMED)
+
+    assert row["language"] == "de"
+    settings = {k: v for k, v in PLAIN.items() if k != "language"}
+    assert row["text"] == Plain(folder).text(clip, **settings)
+    assert transcribe(folder, [clip], language="fr")[0]["language"] == "fr"
+
+
+def test_languages_are_detected_where_the_generation_configuration_lists_none(tmp_path: Path, folder: Path) -> None:
+    old = speech_models.save(tmp_path / "old", settings={"lang_to_id": None, "task_to_id": None})
+    clips = [noise(5.0, seed=seed) for seed in range(3)]
+
+    found = transcribe(old, clips, language=None, **UNTIMED)
+
+    assert [(row["language"], row["text"]) for row in found] == [
+        (row["language"], row["text"]) for row in transcribe(folder, clips, language=None, **UNTIMED)
+    ]
+    assert {row["language"] for row in found} != {"en"}
+
+
+def test_a_column_of_languages_may_hold_nulls(folder: Path) -> None:
+    clips = [noise(5.0, seed=seed) for seed in range(3)]
+    params = {**GREEDY, **UNTIMED, "language": Column("spoken")}
+    made = scorer(folder, task=TASK, params=params, inputs=("audio",))
+    table = pa.record_batch({"audio": [wav(clip) for clip in clips], "spoken": ["de", None, "klingon"]})
+
+    found = [row for one in made.score([table]) for row in one.result.to_pylist()]
+
+    assert found[0] == transcribe(folder, clips[:1], **UNTIMED, language="de")[0]
+    assert found[1] == transcribe(folder, clips[1:2], **UNTIMED, language=None)[0]
+    assert found[2]["error"]["code"] == "invalid_parameter"
+
+
+@pytest.mark.parametrize("mode", ["fast", "sequential"])
+def test_a_lost_device_leaves_no_thread_and_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    def lost(*args: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    before = nameless()
+    monkeypatch.setattr("engine.speech.hearing.Hearing.hear", lost)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        transcribe(folder, [noise(61.0, seed=seed) for seed in range(6)], long_form=mode, batch_windows=2)
+
+    gc.collect()
+    assert not [one for one in threading.enumerate() if one.name.startswith("embercast-audio")]
+    assert nameless() <= before
+
+
+def nameless() -> set[str]:
+    """Open files without a name."""
+    found = set()
+    for one in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.add(str(one.readlink()))
+    return {one for one in found if one.endswith("(deleted)")}
+
+
+def test_few_long_recordings_lie_on_the_disk_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a batch, two that wait and one in the hand of each of two readers."""
+    held, most = [0], [0]
+
+    class Counted(Spooled):
+        def __init__(self, *args: Any) -> None:
+            held[0] += 1
+            most[0] = max(most[0], held[0])
+            super().__init__(*args)
+
+        def close(self) -> None:
+            held[0] -= 1
+            super().close()
+
+    def hear(self: Any, clips: list[Any], languages: list[Any]) -> list[Heard]:
+        time.sleep(0.2)  # readers are far ahead
+        return [Heard(None, silent=True) for _ in clips]
+
+    monkeypatch.setattr("engine.speech.whisper.Spooled", Counted)
+    monkeypatch.setattr("engine.speech.hearing.Hearing.hear", hear)
+    found = transcribe(folder, [noise(31.0, seed=seed) for seed in range(14)], long_form="sequential", batch_windows=4)
+
+    assert [row["error"] for row in found] == [None] * 14
+    assert (held[0], most[0] <= 8) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens of at least 1, got 0"),
+        ({"temperatures": ()}, "at least one"),
+        ({"temperatures": (0.0, float("inf"))}, "finite"),
+        ({"temperatures": (float("nan"),)}, "finite"),
+    ],
+)
+def test_parameters_that_no_model_takes(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        SpeechRecognitionParams(**params)
