@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from typing import Any, Final, cast
 
@@ -30,6 +32,13 @@ CODECS: Final = (
 )
 #: How much of a file is looked into at most before it is decoded.
 _PROBED_BYTES: Final = 2 << 20
+#: Bytes that FFmpeg may allocate at once: an MP4 file of 10 KB may say that it holds a billion samples, which its index
+#: would list. That of four hours of AAC takes half as much.
+_ALLOCATED_BYTES: Final = 64 << 20
+#: Tracks of a file at most: each has an index of its own.
+_TRACKS: Final = 32
+#: Samples of a frame in all channels: formats without loss have a million, WavPack's headers know 16,384 channels.
+_FRAME_SAMPLES: Final = {"max_samples": str(16 << 20)}
 
 
 @contextmanager
@@ -42,7 +51,10 @@ def opened(file: Watched) -> Iterator[Any]:
         "protocol_whitelist": "",
         "codec_whitelist": ",".join(CODECS),
         "probesize": str(_PROBED_BYTES),
+        "max_streams": str(_TRACKS),
+        **_FRAME_SAMPLES,
     }
+    _bound_allocations()
     try:
         container = av.open(file, "r", options=options, io_open=_refuse)
     except (av.FFmpegError, ValueError):
@@ -65,12 +77,25 @@ def contained(file: Watched) -> Iterator[Sound]:
         if track.codec_context is None:
             raise RowError("invalid_audio", "expected a recording, got a track of sound that no decoder knows")
         track.codec_context.thread_count = 1
+        track.codec_context.options = dict(_FRAME_SAMPLES)
         frames = _frames(container, track, file)
         first = next(frames, None)
+        if first is None and (track.frames or track.duration):
+            raise RowError("invalid_audio", "expected samples by its header, none can be read")
         if first is None:
             yield Sound(track.rate or RATES[0], 1, iter(()))
         else:
             yield Sound(first.sample_rate, first.layout.nb_channels, _blocks(first, frames))
+
+
+@cache
+def _bound_allocations() -> None:
+    """Has FFmpeg refuse larger pieces of memory than a recording needs, in the whole process: it has no other limit."""
+    import av._core
+
+    limit = ctypes.CDLL(av._core.__file__).av_max_alloc  # found in the library that PyAV links
+    limit.argtypes, limit.restype = [ctypes.c_size_t], None
+    limit(_ALLOCATED_BYTES)
 
 
 def _refuse(url: str, flags: int, options: Any) -> Any:

@@ -6,6 +6,8 @@ import io
 import random
 import socket
 import struct
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +88,28 @@ def test_absurd_headers_allocate_nothing(rate: int, channels: int, bits: int) ->
     assert error_of(data).code == "invalid_audio"
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
+
+
+def test_an_index_that_says_too_much() -> None:
+    """An MP4 file of 10 KB whose tables say that 40 million samples of one byte lie in its first chunk."""
+    data = bytearray(recordings.m4a(noise(1.0)))
+    samples, chunks = data.find(b"stsz"), data.find(b"stsc")
+    data[samples + 8 : samples + 16] = struct.pack(">II", 1, 40_000_000)
+    data[chunks + 16 : chunks + 20] = struct.pack(">I", 40_000_000)
+    code, peak = code_and_peak(bytes(data))
+    assert code == "invalid_audio"
+    assert peak < 256 << 20  # a GiB more, was the index made
+
+
+def code_and_peak(data: bytes) -> tuple[str, int]:
+    """The code of the error that decoding gives in a process of its own, and the bytes that it took at most."""
+    script = (
+        "import sys; from tests.unit.audio.test_bombs import heard_or_code\n"
+        "print(heard_or_code(sys.stdin.buffer.read()), open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True, timeout=120)
+    code, peak = done.stdout.decode().split()
+    return code, int(peak) << 10
 
 
 @pytest.mark.parametrize(
