@@ -135,7 +135,7 @@ def _plain(path: str) -> str:
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":
-            parts = parts[:-1]
+            del parts[-1:]
         elif part not in ("", "."):
             parts.append(part)
     return "/".join(parts)

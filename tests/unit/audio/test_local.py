@@ -82,6 +82,11 @@ def test_names_that_no_file_has(root: Path) -> None:
     assert read(f"{root}/{'x' * 300}", root) == "not_found"
 
 
+@pytest.mark.timeout(20)
+def test_a_path_of_megabytes_is_not_followed(root: Path) -> None:
+    assert read(f"{root}/" + "sub/../" * 500_000 + "a.wav", root) == "not_found"
+
+
 def test_files_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*arguments: Any) -> int:
         raise PermissionError(13, "Permission denied", "a path")

@@ -100,3 +100,10 @@ def test_no_roots_read_nothing() -> None:
         roots_of(()).place("/data/a.wav")
     assert caught.value.code == "outside_roots"
     assert caught.value.message == "no path may be read: name the folders that may be in roots"
+
+
+@pytest.mark.timeout(20)
+def test_a_uri_of_megabytes_takes_no_longer_than_its_length() -> None:
+    assert place("s3a://calls/2026/" + "x/" * 500_000 + "../" * 500_000 + "a.wav", "s3a://calls/2026").endswith(
+        " a.wav"
+    )
