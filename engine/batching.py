@@ -27,7 +27,8 @@ Failures: TypeAlias = dict[int, RowError]
 def windows(batches: Iterable[pa.RecordBatch], *, rows: int, nbytes: int) -> Iterator[pa.RecordBatch]:
     """Re-cuts batches into windows of at most ``rows`` rows and about ``nbytes`` bytes; rows and order are kept.
 
-    Bytes are judged by a batch's mean row, so a window exceeds them by at most one input batch.
+    Bytes are judged by a batch's mean row, so a window exceeds them by at most one input batch. A row that does not fit
+    behind others opens a window of its own: rows of a GiB are not joined, for Arrow's columns end at two.
     """
     held: list[pa.RecordBatch] = []
     held_rows = held_bytes = 0
@@ -35,13 +36,16 @@ def windows(batches: Iterable[pa.RecordBatch], *, rows: int, nbytes: int) -> Ite
         start = 0
         row_bytes = max(1, batch.nbytes // max(1, batch.num_rows))
         while start < batch.num_rows:
+            if held and held_bytes + row_bytes > nbytes:
+                yield _joined(held)
+                held, held_rows, held_bytes = [], 0, 0
             room = min(rows - held_rows, max(1, (nbytes - held_bytes) // row_bytes))
             part = batch.slice(start, room)
             held.append(part)
             held_rows += part.num_rows
             held_bytes += part.num_rows * row_bytes
             start += part.num_rows
-            if held_rows >= rows or held_bytes + row_bytes > nbytes:
+            if held_rows >= rows or held_bytes + row_bytes > nbytes:  # now, not when the next row is there
                 yield _joined(held)
                 held, held_rows, held_bytes = [], 0, 0
     if held:

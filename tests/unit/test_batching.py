@@ -45,6 +45,12 @@ def test_a_row_larger_than_the_window_stands_alone() -> None:
     assert [len(one) for one in windows([batch("x" * 1000, "y" * 1000)], rows=100, nbytes=10)] == [1, 1]
 
 
+def test_a_large_row_is_not_put_behind_small_ones() -> None:
+    rows = [batch("x" * 100), batch("y" * 1000), batch("z" * 100)]
+    assert [one.num_rows for one in windows(rows, rows=100, nbytes=500)] == [1, 1, 1]
+    assert [one.num_rows for one in windows([rows[0], rows[2], rows[1]], rows=100, nbytes=500)] == [2, 1]
+
+
 def test_a_window_exceeds_its_bytes_by_one_input_batch_at_most() -> None:
     """A batch's rows are judged by their mean, so that long ones among short ones are underrated."""
     sizes = ([1, 500], [900, 1, 1], [1], [300] * 4)
