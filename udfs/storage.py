@@ -38,14 +38,19 @@ def bucket_of(name: str, get: Get, secret: Get) -> Bucket:
         value = look(f"fs.s3a.bucket.{name}.{setting}") or look(f"fs.s3a.{setting}")
         return (value or "").strip() or None
 
+    providers = (own(get, "aws.credentials.provider") or "").split(",")
+    nameless = ["AnonymousAWSCredentialsProvider" in one for one in providers]
+    access_key = own(secret, "access.key")
+    # A public bucket's provider goes over the keys of the others; where it stands behind providers of keys, keys do.
+    anonymous = all(nameless) or (any(nameless) and access_key is None)
     return Bucket(
         name=name,
         endpoint=own(get, "endpoint"),
         region=own(get, "endpoint.region"),
-        access_key=own(secret, "access.key"),
-        secret_key=own(secret, "secret.key"),
-        session_token=own(secret, "session.token"),
-        anonymous="AnonymousAWSCredentialsProvider" in (own(get, "aws.credentials.provider") or ""),
+        access_key=None if anonymous else access_key,
+        secret_key=None if anonymous else own(secret, "secret.key"),
+        session_token=None if anonymous else own(secret, "session.token"),
+        anonymous=anonymous,
         path_style=own(get, "path.style.access") == "true",
         secure=own(get, "connection.ssl.enabled") != "false",
     )

@@ -57,6 +57,16 @@ def test_public_buckets_need_no_key() -> None:
     assert bucket(aws_credentials_provider="org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider").anonymous
 
 
+def test_public_buckets_need_no_key_though_others_have_one() -> None:
+    keys = {"access_key": "id", "secret_key": "word", "session_token": "passing"}
+    nameless = "org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider"
+    assert bucket(**keys, bucket_calls_aws_credentials_provider=nameless) == Bucket(name="calls", anonymous=True)
+    assert not bucket("other", **keys, bucket_calls_aws_credentials_provider=nameless).anonymous
+    both = f"org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider, {nameless}"
+    assert bucket(**keys, aws_credentials_provider=both).access_key == "id"
+    assert bucket(aws_credentials_provider=both).anonymous
+
+
 class Session:
     """As much of a SparkSession as is asked of it."""
 
