@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.options import Column
+from engine.tasks.params import parse_params
 from udfs.lengths import Budget, measure
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _SECONDS: Final = "__embercast_seconds"
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long the first recordings are.
+    """How long the first recordings are, of what a run would hear of them.
 
     Args:
         looked: recordings whose headers were looked at.
@@ -47,17 +48,19 @@ def heard(first: DataFrame, resolved: Resolved) -> tuple[pa.Table, Lengths]:
         first: rows with recordings, as few as a driver may hold the keys of.
         resolved: the job.
     """
-    audio = resolved.inputs["audio"]
+    audio, budget = resolved.inputs["audio"], _budget(resolved)
+    params = parse_params(resolved.model.task, resolved.model.params)
+    most = _most(params)
     found = measure(
         first,
         audio=audio,
         rate=resolved.inputs.get("sampling_rate"),
-        params=_audio_params(resolved.model.params),
+        params=params,
         storage=resolved.model.storage,
-        budget=_budget(resolved),
+        budget=replace(budget, one_s=min(budget.one_s, most)),
         seconds=_SECONDS,
     ).toArrow()
-    lengths = _lengths(found.column(_SECONDS).to_pylist())
+    lengths = _lengths(found.column(_SECONDS).to_pylist(), most)
     return found.filter(found.column(audio).is_valid()).drop_columns(_SECONDS), lengths
 
 
@@ -69,20 +72,15 @@ def shortened(resolved: Resolved) -> Resolved:
     return replace(resolved, model=replace(resolved.model, params={**resolved.model.params, "first_s": first_s}))
 
 
-def _lengths(seconds: Sequence[float | None]) -> Lengths:
-    told = [length for length in seconds if length is not None]
+def _most(params: Any) -> float:
+    """Seconds that are heard of a recording at most; where a column says it, as its default does."""
+    return min(params.first_s or float("inf"), getattr(params, "max_length_s", float("inf")))
+
+
+def _lengths(seconds: Sequence[float | None], most: float) -> Lengths:
+    told = [min(length, most) for length in seconds if length is not None]
     return Lengths(len(seconds), len(told), sum(told))
 
 
 def _budget(resolved: Resolved) -> Budget:
     return _ON_CPU if resolved.model.device.value == "cpu" else _ON_GPU
-
-
-def _audio_params(params: Any) -> Any:
-    """The fixed parameters of these that say how a recording is read; where a column gives one, its default."""
-    from engine.tasks.audio import AudioParams
-
-    names = {field.name for field in fields(AudioParams)}
-    given = {name: value for name, value in params.items() if name in names and not isinstance(value, Column)}
-    fixed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    return AudioParams(**fixed)

@@ -17,6 +17,7 @@ from jobs.references import mask
 from jobs.resolved import resolve
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
+from udfs.lengths import Budget
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -109,7 +110,8 @@ class Plan:
 
     def _expected(self) -> str:
         if not self.tried:
-            return "unknown: no row has an input"
+            small = f" of at most {Budget.nbytes >> 20} MiB" if self.planned.audio else ""
+            return f"unknown: no row has an input{small}"
         audio = self.planned.audio
         heard = f"{rate(audio.speed)} times real time, " if audio else ""
         return f"{heard}{rate(self.planned.rows_per_s)} rows/s, {duration(self.planned.seconds)}"

@@ -40,9 +40,9 @@ class Sample:
 def sample(definition: JobDefinition, *, spark: SparkSession, rows: int = 20) -> Sample:
     """Scores the first rows of the source whose input is not null, on one executor. Raises as ``plan`` does."""
     resolved = resolve(spark, definition)
-    taken = trial.rows_of(spark, resolved, rows)
-    keys = taken.select(definition.source.key).to_pylist()
-    return Sample(keys, trial.score_rows(spark, resolved, taken) if keys else [])
+    found = trial.score_first(spark, resolved, rows)
+    keys = found.select(definition.source.key).to_pylist()
+    return Sample(keys, found.column(trial.RESULT).to_pylist())
 
 
 def brief(value: Any) -> str:

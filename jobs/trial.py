@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.device import Choice
 from engine.models.bundle import make_bundle
+from engine.tasks import task_class
+from engine.tasks.audio import AudioTask
 from jobs import seeds, tables
 from jobs.hearing import Lengths, heard, shortened
 from jobs.references import reveal
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 #: Rows of a trial: enough for a full micro-batch of short texts, seconds of work for long ones.
 ROWS: Final = 64
-_RESULT: Final = "__embercast_result"
+#: The column of results.
+RESULT: Final = "__embercast_result"
 _STATS: Final = "__embercast_stats"
 _ANY: Final = 1 << 40
 
@@ -67,15 +70,21 @@ NONE: Final = Trial([], 0.0, 0.0)
 def take(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> Taken:
     """The first rows of the source with all required inputs; of recordings, those that minutes of audio hold."""
     first = _first(spark, resolved, count)
-    if "audio" not in resolved.inputs:
+    if not issubclass(task_class(resolved.model.task), AudioTask):
         return Taken(resolved, first.toArrow())
     rows, lengths = heard(first, resolved)
     return Taken(shortened(resolved), rows, lengths)
 
 
-def rows_of(spark: SparkSession, resolved: Resolved, count: int) -> pa.Table:
-    """The first rows of the source with all required inputs: the columns that scoring reads and the key."""
-    return _first(spark, resolved, count).toArrow()
+def score_first(spark: SparkSession, resolved: Resolved, count: int) -> pa.Table:
+    """The keys and the structs (``RESULT``) of the first rows of the source with all required inputs.
+
+    Scored on one executor. The rows themselves, which may be recordings, do not come to the driver.
+    """
+    key = resolved.definition.source.key
+    given = seeds.add(_first(spark, resolved, count), resolved.model, key).coalesce(1)
+    scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT)
+    return scored.select(*key, RESULT).toArrow()
 
 
 def try_out(spark: SparkSession, taken: Taken) -> Trial:
@@ -136,9 +145,9 @@ def _score(
 ) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
     """The struct of each row and the stats of each window."""
     given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.key).coalesce(1)
-    scored = score(given, model=resolved.model, input=resolved.inputs, output=_RESULT, stats=_STATS)
-    found = scored.select(_RESULT, _STATS).toArrow().to_pydict()
-    return found[_RESULT], [window for window in found[_STATS] if window]
+    scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT, stats=_STATS)
+    found = scored.select(RESULT, _STATS).toArrow().to_pydict()
+    return found[RESULT], [window for window in found[_STATS] if window]
 
 
 def _halves(windows: list[dict[str, Any]], rows: int) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from engine.audio.storage import Storage
@@ -30,10 +29,13 @@ class Budget:
     Args:
         total_s: seconds; the recording that passes them is the last one kept.
         one_s: seconds that one recording counts for at most.
+        nbytes: that are kept at most, for a trial sends them twice in one task, of which Spark takes 128 MiB
+            (spark.rpc.message.maxSize); a larger recording is not kept.
     """
 
     total_s: float
     one_s: float
+    nbytes: int = 48 << 20
 
     def costs(self, lengths: Sequence[float | None]) -> list[float]:
         """What each recording takes of it, in seconds."""
@@ -67,14 +69,18 @@ def _mapper(at: tuple[int, int | None], lengths_of: Lengths, budget: Budget) -> 
     audio, rate = at
 
     def measured(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        spent = 0.0
+        spent, held = 0.0, 0
         for batch in batches:
-            lengths = lengths_of(batch.column(audio), None if rate is None else batch.column(rate))
-            before = spent + np.cumsum([0.0, *budget.costs(lengths)])
-            spent = before[-1]
-            kept = [i if start < budget.total_s else None for i, start in enumerate(before[:-1])]
+            recordings = batch.column(audio)
+            lengths = lengths_of(recordings, None if rate is None else batch.column(rate))
+            kept: list[int | None] = []
+            for i, cost in enumerate(budget.costs(lengths)):
+                nbytes = recordings.slice(i, 1).nbytes
+                fits = spent < budget.total_s and held + nbytes <= budget.nbytes
+                kept.append(i if fits else None)
+                spent, held = spent + cost, held + nbytes * fits
             columns = [*batch.columns, pa.array(lengths, pa.float64())]
-            columns[audio] = columns[audio].take(pa.array(kept, pa.int64()))
+            columns[audio] = recordings.take(pa.array(kept, pa.int64()))
             yield pa.RecordBatch.from_arrays(columns, names=[str(i) for i in range(len(columns))])
 
     return measured
@@ -85,4 +91,6 @@ def _lengths(column: pa.Array, rates: pa.Array | None, params: Any, storage: Sto
     from engine.audio.header import header_seconds
 
     rows = recordings(column, rates, params, storage)
-    return [None if isinstance(row, RowError) else header_seconds(row) for row in rows]
+    told = [None if isinstance(row, RowError) else header_seconds(row) for row in rows]
+    # What says more than may be heard is an error of its row, or a lie.
+    return [one if one is not None and 0 <= one <= params.max_duration_s else None for one in told]

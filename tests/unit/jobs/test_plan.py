@@ -92,6 +92,8 @@ def test_a_plan_of_recordings_tells_seconds_of_audio_and_whence_they_are_known()
     assert told["audio"] == "about 9.2 h, estimated from the headers of 63 of 64 rows"
     assert told["expected"] == "24 times real time, 0.72 rows/s, 23 min"
     assert str(replace(audio, seconds=None, told=0)) == "unknown: none of 64 headers tells a length"
+    large = lines(replace(PLAN, tried=0, planned=Planned(rows=9, rows_per_s=0.0, seconds=0.0, audio=audio)))
+    assert large["expected"] == "unknown: no row has an input of at most 48 MiB"
 
 
 def test_a_plan_is_json() -> None:

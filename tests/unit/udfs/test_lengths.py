@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from udfs.lengths import Budget, _mapper
+from engine.audio.storage import Storage
+from engine.tasks.audio import AudioParams
+from tests import recordings
+from udfs.lengths import Budget, _lengths, _mapper
 
 
 def told(column: pa.Array, rates: pa.Array | None) -> list[float | None]:
@@ -39,3 +42,20 @@ def test_an_unknown_length_counts_for_a_window() -> None:
 
 def test_what_is_spent_is_carried_from_batch_to_batch() -> None:
     assert kept([["10", "10"], [], ["10", "10"]], total_s=30, one_s=60)[0] == ["10", "10", "10", None]
+
+
+def test_no_more_bytes_are_kept_than_a_driver_takes() -> None:
+    mapper = _mapper((0, None), lambda column, rates: [1.0] * len(column), Budget(total_s=60, one_s=60, nbytes=1000))
+    given = [
+        pa.record_batch({"0": pa.array([b"x" * size for size in sizes])}) for sizes in ([400, 2000, 400], [300, 50])
+    ]
+    found = pa.Table.from_batches(mapper(iter(given))).column("0").to_pylist()
+    assert [None if one is None else len(one) for one in found] == [400, None, 400, None, 50]
+
+
+def test_a_header_that_says_more_than_may_be_heard_tells_nothing() -> None:
+    lying = bytearray(recordings.flac(recordings.tone(2.0)))
+    lying[22:26] = (16_000 * 20_000).to_bytes(4, "big")  # samples in all
+    made = pa.array([recordings.flac(recordings.tone(2.0)), bytes(lying)], pa.binary())
+    found = _lengths(made, None, AudioParams(max_duration_s=3600.0), Storage())
+    assert found == [2.0, None]
