@@ -209,6 +209,7 @@ def say(text: str) -> None:
 
 def quiet() -> None:
     """Keeps what libraries tell their developers off the screen."""
+    import mlflow  # noqa: F401 - sets its loggers up as it is imported: their levels count afterwards
     import transformers
 
     transformers.logging.set_verbosity_error()
