@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import SchemaError
 from engine.options import Column, Request
 from jobs import problems, tables
-from udfs.columns import check_columns, roles
+from udfs.columns import check_columns, check_roots, roles
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
     from engine.schema import TaskSchema
     from jobs.definition import JobDefinition
+    from udfs.scoring import PreparedModel
 
 
-def check(
-    spark: SparkSession, definition: JobDefinition, task: str, schema: TaskSchema, source: StructType
-) -> StructType:
+def check(spark: SparkSession, definition: JobDefinition, model: PreparedModel, source: StructType) -> StructType:
     """The sink's schema. Reads no row.
 
     Raises SchemaError, one line a problem: an input that the task does not have, a column that the source lacks, an
-    input of another type than the task reads, an output's name that is taken, a sink with other columns.
+    input of another type than the task reads, paths without roots, an output's name that is taken, a sink with other
+    columns.
     """
+    task, schema = model.task, model.schema
     request = definition.request(task, schema=schema)
     found = [
         *_raised(roles, task, request.inputs, schema),
         *_missing(definition, request, source),
         *_mistyped(request, task, schema, source),
+        *_rootless(request, model, source),
         *_taken(definition, request),
     ]
     expected = None
@@ -63,6 +65,12 @@ def _mistyped(request: Request, task: str, schema: TaskSchema, source: StructTyp
         if role in known and column in source.names:
             for problem in _raised(check_columns, source, Request(inputs={role: column}), task, schema):
                 yield f"source.inputs: {problem}; name another column or cast it in the source"
+
+
+def _rootless(request: Request, model: PreparedModel, source: StructType) -> Iterator[str]:
+    given = Request(inputs=request.inputs, params=model.params)  # those that the model was logged with among them
+    for problem in _raised(check_roots, source, given, model.task):
+        yield f"params: {problem}"
 
 
 def _taken(definition: JobDefinition, request: Request) -> Iterator[str]:

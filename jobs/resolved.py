@@ -62,7 +62,7 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
             rows=rows, input=definition.source.inputs, before=partial(tables.output_before, spark, definition)
         ),
     )
-    schema = columns.check(spark, definition, model.task, model.schema, rows.schema)
+    schema = columns.check(spark, definition, model, rows.schema)
     request = definition.request(model.task, schema=model.schema)
     return Resolved(
         definition=definition,

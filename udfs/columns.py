@@ -10,6 +10,8 @@ import pyarrow as pa
 from engine.errors import SchemaError
 from engine.options import Request
 from engine.schema import Input, TaskSchema
+from engine.tasks import task_class
+from engine.tasks.audio import AudioTask
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -41,6 +43,20 @@ def check_columns(schema: StructType, request: Request, task: str, reads: TaskSc
             raise SchemaError(
                 f"expected column {column} (input {role} of {task}) to be {expected.words}, it is {found}"
             )
+
+
+def check_roots(schema: StructType, request: Request, task: str) -> None:
+    """Raises SchemaError where a column names recordings by paths and none may be read: each would be an error."""
+    column = request.inputs.get("audio")
+    if not issubclass(task_class(task), AudioTask) or column not in schema.names:
+        return
+    if not _is(pa.string(), schema[column].dataType):
+        return
+    if request.params.get("strings", "path") == "path" and not request.params.get("roots"):
+        raise SchemaError(
+            f"expected roots, below which the paths of column {column} may be read, got none: write roots: [folder or "
+            "URI, …], or strings: base64 where it holds the recordings themselves"
+        )
 
 
 def _reads(role: Input, found: Any) -> bool:

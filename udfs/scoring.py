@@ -24,7 +24,7 @@ from engine.tasks import PYFUNC, task_class
 from engine.tasks.check import check
 from engine.tasks.params import parse_params
 from udfs import foreign
-from udfs.columns import check_columns, roles
+from udfs.columns import check_columns, check_roots, roles
 from udfs.foreign import Sample
 from udfs.hardware import probe
 from udfs.storage import storage_of
@@ -167,7 +167,7 @@ def score(
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
 
     The model is resolved on the driver when this is called; rows are scored when the DataFrame is. Raises SchemaError
-    for a column that is missing, of the wrong type or there already.
+    for a column that is missing, of the wrong type or there already, and for paths of recordings without roots.
     """
     if isinstance(model, str):
         compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
@@ -183,6 +183,7 @@ def score(
         )
     descriptor = model.descriptor(roles(model.task, input, model.schema))
     check_columns(df.schema, descriptor.request, model.task, model.schema)
+    check_roots(df.schema, descriptor.request, model.task)
     schema = _with_results(df.schema, model.schema, output, stats)
     # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
     by_position = df.toDF(*map(str, range(len(df.columns))))
