@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,7 +38,7 @@ class Recorded:
     def transcript(
         self, duration_s: float, params: SpeechRecognitionParams, tokenizer: Any, vocabulary: Vocabulary
     ) -> Transcript | RowError:
-        """What was heard in all clips, stitched; no time lies behind the recording's end.
+        """What was heard in all clips, stitched; no time lies behind the recording's last frame.
 
         No segment begins before the one before it ends; words of one clip are timed as transformers times them.
         """
@@ -48,13 +49,14 @@ class Recorded:
             "en" if params.speech_task == "translate" else self.language
         )  # of the text: what is heard is another's
         told = _stitched(clips, tokenizer, vocabulary, written)
+        latest = math.ceil(round(duration_s * 100, 6)) / 100  # times are in hundredths, a frame of the features each
         segments, words = params.timestamps != "none", params.timestamps == "words"
         return Transcript(
             text=_joined([_text(clip, tokenizer, vocabulary) for clip in told], spaced=written not in UNSPACED),
             duration_s=duration_s,
             language=self.language,
-            segments=list(_segments(told, duration_s, tokenizer, vocabulary)) if segments else [],
-            words=list(_words(told, duration_s, tokenizer, vocabulary, written)) if words else [],
+            segments=list(_segments(told, latest, tokenizer, vocabulary)) if segments else [],
+            words=list(_words(told, latest, tokenizer, vocabulary, written)) if words else [],
             tokens=sum(clip.tokens for clip in clips),
             no_speech_prob=min((clip.no_speech_prob for clip in clips), default=None),
         )
@@ -69,20 +71,20 @@ def _stitched(clips: list[Clip], tokenizer: Any, vocabulary: Vocabulary, languag
     return told
 
 
-def _segments(told: list[list[Spoken]], duration_s: float, tokenizer: Any, vocabulary: Vocabulary) -> Iterator[Segment]:
+def _segments(told: list[list[Spoken]], latest: float, tokenizer: Any, vocabulary: Vocabulary) -> Iterator[Segment]:
     since = 0.0
     for one in (spoken for clip in told for spoken in clip):
         text = _text([one], tokenizer, vocabulary).strip()
         if text:
-            start = min(max(one.start, since), duration_s)
-            since = min(max(one.end, start), duration_s)
+            start = min(max(one.start, since), latest)
+            since = min(max(one.end, start), latest)
             yield Segment(
                 start=start, end=since, text=text, avg_logprob=one.avg_logprob, no_speech_prob=one.no_speech_prob
             )
 
 
 def _words(
-    told: list[list[Spoken]], duration_s: float, tokenizer: Any, vocabulary: Vocabulary, language: str | None
+    told: list[list[Spoken]], latest: float, tokenizer: Any, vocabulary: Vocabulary, language: str | None
 ) -> Iterator[Word]:
     """The words, whose times in two clips that were stitched may differ a little."""
     since = 0.0
@@ -90,8 +92,8 @@ def _words(
         last = since
         for one in clip:
             for word in timed(uttered(one, tokenizer, vocabulary, language)):
-                start = min(max(word.start, since), duration_s)
-                last = min(max(word.end, start), duration_s)
+                start = min(max(word.start, since), latest)
+                last = min(max(word.end, start), latest)
                 yield Word(start, last, word.word, word.score)
         since = last
 
