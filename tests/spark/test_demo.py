@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [pytest.mark.spark, pytest.mark.weights]
+#: Of the whole demonstration, which takes two to seven minutes on two cores.
+_LIMIT_S = 1200
+
+pytestmark = [pytest.mark.spark, pytest.mark.weights, pytest.mark.timeout(_LIMIT_S + 60)]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def shown(root: Path) -> str:
     (root / ".demo" / "tables" / "reviews" / "old.parquet").write_text("not a table")
     env = {**os.environ, "COLUMNS": "160"}
     command = [sys.executable, "-m", "demo"]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return re.sub(r"\s+", " ", done.stdout)
 
