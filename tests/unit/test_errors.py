@@ -31,8 +31,8 @@ def test_a_row_error_survives_its_way_from_a_worker() -> None:
 
 
 @pytest.mark.parametrize("code", ROW_ERROR_CODES)
-def test_only_what_memory_decides_may_be_tried_again(code: str) -> None:
-    assert RowError(code, "").retryable is (code == "out_of_memory")
+def test_only_what_memory_and_storage_decide_may_be_tried_again(code: str) -> None:
+    assert RowError(code, "").retryable is (code in ("out_of_memory", "unreadable"))
 
 
 def test_an_unknown_code_is_a_mistake_of_ours() -> None:

@@ -12,6 +12,7 @@ from engine.tasks import TASKS, task_class
 _ERROR = "error: STRUCT<code: STRING, message: STRING, retryable: BOOLEAN>"
 _SEEN = "tokens: INT, truncated: BOOLEAN"
 _SCORES = "label: STRING, score: FLOAT, scores: ARRAY<STRUCT<label: STRING, score: FLOAT>>"
+_HEARD = "duration_s: DOUBLE, truncated: BOOLEAN"
 _ANSWER = "answer: STRING, score: FLOAT, start: INT, end: INT"
 _CHOICES = "ARRAY<STRUCT<index: INT, text: STRING, finish_reason: STRING, logprob: FLOAT>>"
 _USAGE = "usage: STRUCT<prompt_tokens: INT, completion_tokens: INT, total_tokens: INT>"
@@ -44,6 +45,14 @@ FIELDS = {
     ),
     "feature-extraction": f"features: ARRAY<ARRAY<FLOAT>>, {_SEEN}",
     "reranking": f"score: FLOAT, {_SEEN}",
+    "automatic-speech-recognition": (
+        "text: STRING, language: STRING, duration_s: DOUBLE, segments: ARRAY<STRUCT<start: DOUBLE, end: DOUBLE, "
+        "text: STRING, avg_logprob: FLOAT, no_speech_prob: FLOAT>>, "
+        "words: ARRAY<STRUCT<start: DOUBLE, end: DOUBLE, word: STRING, score: FLOAT>>, "
+        "tokens: INT, no_speech_prob: FLOAT"
+    ),
+    "audio-classification": f"{_SCORES}, {_HEARD}",
+    "zero-shot-audio-classification": f"{_SCORES}, {_HEARD}",
     "text-to-audio": f"audio: BINARY, sampling_rate: INT, duration_s: DOUBLE, {_SEEN}",
 }
 

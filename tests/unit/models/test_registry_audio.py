@@ -30,7 +30,8 @@ def _registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.chdir(home)
         import mlflow
 
-        mlflow.set_experiment(experiment_id=mlflow.create_experiment("audio", (home / "artifacts").as_uri()))
+        # By the environment: set_experiment would name it to every test that comes after these.
+        patch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment("audio", (home / "artifacts").as_uri()))
         yield
 
 
