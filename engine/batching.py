@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.errors import RowError
+from engine.errors import RowError, non_finite
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Outputs:
     def put(self, items: Index, values: Sequence[Any] | npt.NDArray[Any]) -> None:
         """Stores the values of these items. RowErrors and values that hold NaN or Inf are failures of their items."""
         for at in np.flatnonzero(_non_finite(values)):
-            self.failures[int(items[at])] = RowError("non_finite", "expected finite model output, got NaN or Inf")
+            self.failures[int(items[at])] = non_finite()
         if isinstance(values, np.ndarray):
             if self._array is None:
                 self._array = np.zeros((self.size, *values.shape[1:]), values.dtype)

@@ -94,3 +94,8 @@ class RowError(EmbercastError):
 
     def __reduce__(self) -> tuple[type[RowError], tuple[str, str]]:
         return RowError, (self.code, self.message)
+
+
+def non_finite() -> RowError:
+    """What a row says for which the model gave NaN or Inf, wherever that is seen."""
+    return RowError("non_finite", "expected finite model output, got NaN or Inf")

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.errors import RowError
+from engine.errors import RowError, non_finite
 from engine.inferred import RESULT, kind, words
 from engine.schema import TaskSchema
 
@@ -36,7 +36,7 @@ def fitted(values: Sequence[Any], schema: TaskSchema) -> pa.StructArray:
     except (pa.ArrowException, OverflowError, UnicodeError):  # too large a number, or half a character
         raise RowError("schema_mismatch", f"expected values that {words(struct)} holds exactly: {_CHANGED}") from None
     if not _finite(made):
-        raise RowError("non_finite", "expected finite model output, got NaN or Inf")
+        raise non_finite()
     return made
 
 

@@ -13,7 +13,7 @@ from engine.audio.feed import Piece
 from engine.audio.heard import batches, tensors
 from engine.audio.stream import Stream
 from engine.batching import Index, isolate
-from engine.errors import RowError
+from engine.errors import RowError, non_finite
 from engine.speech.convolutions import hear, hear_one_by_one
 from engine.speech.geometry import geometry
 from engine.speech.letters import Frames, Letters
@@ -176,7 +176,7 @@ class CtcRecognizer(Recognizer):
                 if np.isfinite(frames.probabilities).all():
                     one.frames.append(frames)
                 else:
-                    one.error = RowError("non_finite", "expected finite model output, got NaN or Inf")
+                    one.error = non_finite()
         for i, error in run[1].items():
             heard[sound[i].item].error = error
 

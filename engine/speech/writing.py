@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.errors import ParameterError, RowError
+from engine.errors import ParameterError, RowError, non_finite
 from engine.generation.sampling import draw, uniforms
 from engine.speech.layers import Layers, Past
 from engine.speech.prompts import Prompts
@@ -152,7 +152,7 @@ class Writing:
     def _one(self, row: int, no_speech: float) -> Written | RowError:
         length = int(self.lengths[row])
         if length < 0:
-            return RowError("non_finite", "expected finite model output, got NaN or Inf")
+            return non_finite()
         stopped = int(self.ids[row, length - 1]) == self.rules.end
         text = slice(0, length - stopped)
         return Written(

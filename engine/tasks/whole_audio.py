@@ -16,7 +16,7 @@ from engine.audio.feed import Piece
 from engine.audio.heard import Heard, batches, tensors
 from engine.audio.stream import Stream
 from engine.batching import Failures, Index, isolate
-from engine.errors import ParameterError, RowError
+from engine.errors import ParameterError, RowError, non_finite
 from engine.models.load import LoadedModel
 from engine.speech.convolutions import hear, hear_one_by_one
 from engine.tasks.audio import AudioParams, AudioTask
@@ -27,7 +27,6 @@ from engine.tasks.base import Encoded
 _WINDOWS: Final = {"cpu": (8, 2), "cuda": (64, 16)}
 #: Seconds of audio that wait for a pool at most, if each recording has as many as are heard of it.
 _AHEAD_S: Final = 3840
-_NON_FINITE: Final = "expected finite model output, got NaN or Inf"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +154,7 @@ class WholeAudioTask(AudioTask):
                 one = batch[i]
                 answer = Answer(numbers, one.samples / self.rate, one.truncated)
                 finite = bool(np.isfinite(numbers).all())
-                found[one.item] = answer if finite else RowError("non_finite", _NON_FINITE)
+                found[one.item] = answer if finite else non_finite()
         return found
 
     def _values(self, batch: Sequence[Heard]) -> npt.NDArray[np.float32]:
