@@ -13,7 +13,8 @@ from pydantic import Field, ValidationError, field_validator
 import engine.options
 from jobs import located, problems
 from jobs.errors import DefinitionError
-from jobs.sections import ComputeSection, Errors, Name, Param, Section, Sink, Source, Text, refuse
+from jobs.fields import Name, Param, Text, refuse
+from jobs.sections import ComputeSection, Errors, Section, Sink, Source
 
 if TYPE_CHECKING:
     from engine.schema import TaskSchema

@@ -6,93 +6,18 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PlainSerializer,
-    Tag,
-    WithJsonSchema,
-    field_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-import engine.options
-from jobs.references import REFERENCE, reveal
+from jobs.fields import Inputs, Name, Names, Positive, Text, refuse
+from jobs.references import reveal
 
 #: Columns that every sink row carries beside key, kept columns and output.
 PROVENANCE: Final = ("_run_id", "_model_version", "_dtype", "_scored_at")
 
 T = TypeVar("T")
-
-
-def refuse(expected: str, got: str, hint: str) -> PydanticCustomError:
-    """A validator's error, in the three parts that a ``Problem`` has."""
-    return PydanticCustomError(
-        "refused", "expected {expected}, got {got}; {hint}", {"expected": expected, "got": got, "hint": hint}
-    )
-
-
-def _plain(text: str) -> str:
-    if REFERENCE.search(text):
-        raise refuse("plain text", text, "write ${env:…} only in model, table, path, where, options and weights_path")
-    return text
-
-
-def _distinct(names: list[str]) -> list[str]:
-    again = sorted({name for name in names if names.count(name) > 1})
-    if again:
-        raise refuse("each column once", ", ".join(again) + " again", "remove it")
-    return names
-
-
-def _column(value: Any) -> Any:
-    if isinstance(value, dict):
-        if set(value) != {"column"} or not isinstance(value["column"], str):
-            raise refuse("a value or {column: name}", f"a mapping with {', '.join(value)}", "write {column: name}")
-        return engine.options.Column(value["column"])
-    return value
-
-
-def _uncolumn(value: Any) -> Any:
-    return {"column": value.name} if isinstance(value, engine.options.Column) else value
-
-
-#: Text that may hold ``${env:NAME}``; it is kept as written, ``jobs.references.reveal`` gives the value.
-Text = Annotated[str, Field(min_length=1)]
-#: Text that may not.
-Name = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
-Names = Annotated[list[Name], AfterValidator(_distinct)]
-#: A parameter's value; ``{column: name}`` becomes ``engine.options.Column``.
-Param = Annotated[
-    Any,
-    AfterValidator(_column),
-    PlainSerializer(_uncolumn),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": ["string", "number", "boolean", "array", "null"]},
-                {
-                    "type": "object",
-                    "properties": {"column": {"type": "string"}},
-                    "required": ["column"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
-#: A column, or a column for each input role. Told apart before they are checked, for one error in place of two.
-Inputs = Annotated[
-    Annotated[Name, Tag("a column")] | Annotated[dict[str, Name], Field(min_length=1), Tag("a mapping")],
-    Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a column"),
-]
-Positive = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
