@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from engine.models.bundle import make_bundle
 from engine.models.load import load
@@ -44,3 +45,13 @@ def windows(made: Scorer, batch_rows: int = 1000, **columns: Sequence[Any]) -> l
     roles = {role.name: role.type for role in schema_of(made.task.name).inputs}
     table = pa.table({name: pa.array(values, roles.get(name)) for name, values in columns.items()})
     return list(made.score(table.to_batches(max_chunksize=batch_rows)))
+
+
+def assert_ranked(row: dict[str, Any] | None, expected: list[dict[str, Any]]) -> None:
+    """The struct's labels and scores are those of a pipeline (label and score each, best first), within 1e-5."""
+    assert row is not None
+    assert row["error"] is None
+    scores = [one["score"] for one in row["scores"]]
+    assert [one["label"] for one in row["scores"]] == [one["label"] for one in expected]
+    assert scores == pytest.approx([one["score"] for one in expected], rel=1e-5, abs=1e-5)
+    assert (row["label"], row["score"]) == (expected[0]["label"], scores[0])

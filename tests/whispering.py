@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from tests import recordings
+from tests.scoring import rows, scorer
+
 Samples = npt.NDArray[np.float32]
+
+#: What the tests' parameters are in transformers' words: one greedy pass, and the thresholds of the task.
+PLAIN: Final[dict[str, Any]] = {
+    "temperature": (0.0,),
+    "compression_ratio_threshold": 1.35,
+    "logprob_threshold": -1.0,
+    "no_speech_threshold": 0.6,
+}
 
 
 def noise(seconds: float, *, seed: int = 0, rate: int = 16_000) -> Samples:
@@ -20,13 +31,21 @@ def noise(seconds: float, *, seed: int = 0, rate: int = 16_000) -> Samples:
     return np.asarray(0.3 * drawn.normal(size=count) * swell**3, np.float32)
 
 
-def wav(samples: Samples, rate: int = 16_000) -> bytes:
+def wav(samples: Samples) -> bytes:
     """A recording's file: float32, so that nothing is lost."""
-    import soundfile
+    return recordings.wav(samples, subtype="FLOAT")
 
-    file = BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
+
+def transcribe(folder: Path, clips: Sequence[Any], **params: Any) -> list[dict[str, Any]]:
+    """The structs of recordings: files' bytes, or samples."""
+    made = scorer(folder, task="automatic-speech-recognition", params=params, inputs=("audio",))
+    found = rows(made, audio=[wav(clip) if isinstance(clip, np.ndarray) else clip for clip in clips])
+    return [row for row in found if row is not None]
+
+
+def spoken(row: dict[str, Any]) -> list[tuple[float, float, str]]:
+    """Start, end and text of its segments."""
+    return [(one["start"], one["end"], one["text"]) for one in row["segments"]]
 
 
 class Plain:

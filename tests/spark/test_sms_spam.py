@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.shared import MESSAGES, needs_messages
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SHARED = Path(os.environ.get("EMBERCAST_SHARED") or Path(__file__).resolve().parents[3] / "shared")
-MESSAGES = SHARED / "data" / "sms_spam.tsv"
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.weights,
-    pytest.mark.skipif(
-        not MESSAGES.exists(), reason="the SMS messages are not here: EMBERCAST_SHARED names their folder"
-    ),
+    needs_messages,
 ]
 
 JOB = """\

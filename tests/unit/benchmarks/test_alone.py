@@ -17,6 +17,7 @@ from benchmarks.text.reference import Reference
 from benchmarks.text.spec import Spec
 from benchmarks.text.team import deal
 from benchmarks.text.texts import texts, tokens_of
+from tests.unit.benchmarks.imports import brought
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
@@ -146,11 +147,9 @@ def test_a_terminated_worker_ends_its_processes(model: Path) -> None:
 
 
 def test_no_jvm_and_no_mlflow_is_imported() -> None:
-    code = (
-        "import sys, benchmarks.text.__main__, benchmarks.text.alone_case, benchmarks.text.worker\n"
-        "import engine.models.bundle, engine.models.registry, engine.models.load, engine.scorer\n"
-        "print(sorted({'pyspark', 'py4j', 'mlflow', 'rich', 'typer', 'pandas', 'torch'} & set(sys.modules)))"
+    modules = (
+        "benchmarks.text.__main__, benchmarks.text.alone_case, benchmarks.text.worker, engine.models.bundle, "
+        "engine.models.registry, engine.models.load, engine.scorer"
     )
-    root = Path(alone_case.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[]"
+    among = {"pyspark", "py4j", "mlflow", "rich", "typer", "pandas", "torch"}
+    assert brought(modules, among=among) == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +22,7 @@ from benchmarks.audio.report import show
 from benchmarks.audio.rivals import RIVALS, samples
 from benchmarks.audio.sentences import sentences, texts
 from benchmarks.audio.spec import Spec
+from tests.unit.benchmarks.imports import brought
 
 
 def tone(seconds: float, rate: int) -> Any:
@@ -217,14 +216,12 @@ def test_phases_are_summed_over_windows() -> None:
 
 
 def test_no_jvm_and_no_mlflow_is_imported_for_the_engine_alone() -> None:
-    code = (
-        "import sys, benchmarks.audio.__main__, benchmarks.audio.case, benchmarks.audio.worker\n"
-        "import benchmarks.audio.alone, benchmarks.audio.memory\n"
-        "print(sorted({'pyspark', 'py4j', 'mlflow', 'rich', 'pandas', 'torch', 'transformers'} & set(sys.modules)))"
+    modules = (
+        "benchmarks.audio.__main__, benchmarks.audio.case, benchmarks.audio.worker, benchmarks.audio.alone, "
+        "benchmarks.audio.memory"
     )
-    root = Path(case.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[]"
+    among = {"pyspark", "py4j", "mlflow", "rich", "pandas", "torch", "transformers"}
+    assert brought(modules, among=among) == []
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import pytest
 from demo import whisper
 from demo.speech import say
 from demo.words import word_error
+from tests.shared import JFK, needs_jfk
 
-SHARED = Path(os.environ.get("EMBERCAST_SHARED") or Path(__file__).resolve().parents[4] / "shared")
-JFK = SHARED / "data" / "jfk.flac"
 SAID = "And so my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
 
 pytestmark = pytest.mark.weights
@@ -84,7 +82,7 @@ def test_made_speech_is_heard(parts: tuple[Any, Any, Any]) -> None:
     assert word_error(text, parts[1].decode(tokens, skip_special_tokens=True)) <= 0.1
 
 
-@pytest.mark.skipif(not JFK.exists(), reason="the recording is not here: EMBERCAST_SHARED names its folder")
+@needs_jfk
 def test_a_speech_is_heard_with_its_times(parts: tuple[Any, Any, Any]) -> None:
     import soundfile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,12 @@ import pytest
 from demo import calls, whisper
 from demo.speech import say
 from demo.words import word_error
-from tests.scoring import rows, scorer
-from tests.whispering import Plain, Samples, wav
+from tests import whispering
+from tests.shared import JFK, needs_jfk
+from tests.whispering import PLAIN, Plain, Samples, spoken
 
-SHARED = Path(os.environ.get("EMBERCAST_SHARED") or Path(__file__).resolve().parents[4] / "shared")
-JFK = SHARED / "data" / "jfk.flac"
 SAID = "And so my fellow Americans ask not what your country can do for you, ask what you can do for your country."
 GREEDY = {"temperatures": (0.0,)}
-PLAIN = {
-    "temperature": (0.0,),
-    "compression_ratio_threshold": 1.35,
-    "logprob_threshold": -1.0,
-    "no_speech_threshold": 0.6,
-}
 
 pytestmark = pytest.mark.weights
 
@@ -54,17 +47,10 @@ def story() -> tuple[str, Samples]:
     return call.text, heard(call.text)
 
 
-def transcribe(folder: Path, clips: list[Samples | bytes], **params: Any) -> list[dict[str, Any]]:
-    made = scorer(folder, task="automatic-speech-recognition", params={**GREEDY, **params}, inputs=("audio",))
-    found = rows(made, audio=[clip if isinstance(clip, bytes) else wav(clip) for clip in clips])
-    return [row for row in found if row is not None]
+transcribe = partial(whispering.transcribe, **GREEDY)
 
 
-def spoken(row: dict[str, Any]) -> list[tuple[float, float, str]]:
-    return [(one["start"], one["end"], one["text"]) for one in row["segments"]]
-
-
-@pytest.mark.skipif(not JFK.exists(), reason="the recording is not here: EMBERCAST_SHARED names its folder")
+@needs_jfk
 @pytest.mark.parametrize("timestamps", ["none", "segments", "words"])
 def test_kennedy_is_heard(folder: Path, timestamps: str) -> None:
     (row,) = transcribe(folder, [JFK.read_bytes()], timestamps=timestamps)

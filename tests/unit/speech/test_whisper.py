@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,15 @@ from engine.options import Column
 from engine.speech.clip import Heard
 from engine.speech.sound import Spooled
 from engine.tasks.speech_recognition import SpeechRecognitionParams
-from tests import speech_models
-from tests.scoring import rows, scorer
-from tests.whispering import Plain, noise, wav
+from tests import speech_models, whispering
+from tests.scoring import scorer
+from tests.whispering import Plain, noise, spoken, wav
 
 TASK = "automatic-speech-recognition"
 GREEDY = {"temperatures": (0.0,), "language": "en"}
 UNTIMED = {"timestamps": "none"}
 #: The same in transformers' words.
-PLAIN = {
-    "temperature": (0.0,),
-    "language": "en",
-    "task": "transcribe",
-    "compression_ratio_threshold": 1.35,
-    "logprob_threshold": -1.0,
-    "no_speech_threshold": 0.6,
-}
+PLAIN = {**whispering.PLAIN, "language": "en", "task": "transcribe"}
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +40,7 @@ def plain(folder: Path) -> Plain:
     return Plain(folder)
 
 
-def transcribe(folder: Path, clips: list[Any], **params: Any) -> list[dict[str, Any]]:
-    made = scorer(folder, task=TASK, params={**GREEDY, **params}, inputs=("audio",))
-    found = rows(made, audio=[wav(clip) if isinstance(clip, np.ndarray) else clip for clip in clips])
-    return [row for row in found if row is not None]
-
-
-def spoken(row: dict[str, Any]) -> list[tuple[float, float, str]]:
-    return [(one["start"], one["end"], one["text"]) for one in row["segments"]]
+transcribe = partial(whispering.transcribe, **GREEDY)
 
 
 @pytest.mark.parametrize("mode", ["fast", "sequential"])

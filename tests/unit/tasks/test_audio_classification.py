@@ -70,15 +70,6 @@ def rows(folder: Path, sounds: Any = SOUNDS, **params: Any) -> list[Any]:
     return scoring.rows(scorer(folder, params=params), audio=[wav(one) for one in sounds])
 
 
-def assert_scored(row: dict[str, Any] | None, expected: list[dict[str, Any]]) -> None:
-    assert row is not None
-    assert row["error"] is None
-    scores = [one["score"] for one in row["scores"]]
-    assert [one["label"] for one in row["scores"]] == [one["label"] for one in expected]
-    assert scores == pytest.approx([one["score"] for one in expected], rel=1e-5, abs=1e-5)
-    assert (row["label"], row["score"]) == (expected[0]["label"], scores[0])
-
-
 @pytest.mark.parametrize("batch_windows", [1, 8])
 @pytest.mark.parametrize("model", MODELS)
 def test_scores_equal_the_pipeline_file_by_file(tmp_path: Path, model: str, batch_windows: int) -> None:
@@ -87,7 +78,7 @@ def test_scores_equal_the_pipeline_file_by_file(tmp_path: Path, model: str, batc
     found = rows(folder, batch_windows=batch_windows)
     assert len({row["score"] for row in found}) > 5
     for sound, row in zip(SOUNDS, found, strict=True):
-        assert_scored(row, pipe(sound, top_k=None))
+        scoring.assert_ranked(row, pipe(sound, top_k=None))
 
 
 @pytest.mark.parametrize(
@@ -143,27 +134,27 @@ def test_the_configuration_says_what_makes_scores_of_logits(tmp_path: Path, prob
     found = rows(folder, SOUNDS[:3])
     assert found == rows(folder, SOUNDS[:3], function_to_apply=function)
     for sound, row in zip(SOUNDS, found, strict=False):
-        assert_scored(row, pipe(sound, top_k=None))
+        scoring.assert_ranked(row, pipe(sound, top_k=None))
 
 
 @pytest.mark.parametrize("function", ["softmax", "sigmoid", "none"])
 def test_a_function_may_be_asked_for(folder: Path, function: str) -> None:
     pipe = plain(folder)
     for sound, row in zip(SOUNDS[:3], rows(folder, SOUNDS[:3], function_to_apply=function, top_k=2), strict=True):
-        assert_scored(row, pipe(sound, top_k=2, function_to_apply=function))
+        scoring.assert_ranked(row, pipe(sound, top_k=2, function_to_apply=function))
 
 
 def test_a_single_label_is_as_the_pipeline_has_it(tmp_path: Path) -> None:
     folder = save(tmp_path / "model", num_labels=1, id2label={0: "speech"}, label2id={"speech": 0})
     [row] = rows(folder, SOUNDS[:1])
-    assert_scored(row, plain(folder)(SOUNDS[0], top_k=None))
+    scoring.assert_ranked(row, plain(folder)(SOUNDS[0], top_k=None))
 
 
 def test_a_longer_recording_is_cut_and_flagged(folder: Path) -> None:
     pipe, sound = plain(folder), tone(1.5, seed=3)
     for seconds, heard, truncated in ((1.0, RATE, True), (1.5, sound.size, False), (30.0, sound.size, False)):
         [row] = rows(folder, [sound], max_length_s=seconds)
-        assert_scored(row, pipe(sound[:heard], top_k=None))
+        scoring.assert_ranked(row, pipe(sound[:heard], top_k=None))
         assert (row["duration_s"], row["truncated"]) == (heard / RATE, truncated)
 
 
@@ -173,10 +164,10 @@ def test_models_of_a_fixed_length_hear_no_more(tmp_path: Path, model: str, heard
     pipe, sound = plain(folder), tone(2.0, seed=3)
     for samples in (heard - 1, heard, heard + 1, sound.size):
         [row] = rows(folder, [sound[:samples]])
-        assert_scored(row, pipe(sound[:samples], top_k=None))
+        scoring.assert_ranked(row, pipe(sound[:samples], top_k=None))
         assert (row["duration_s"], row["truncated"]) == (min(samples, heard) / RATE, samples > heard)
     [row] = rows(folder, [sound], max_length_s=0.25)
-    assert_scored(row, pipe(sound[: RATE // 4], top_k=None))
+    scoring.assert_ranked(row, pipe(sound[: RATE // 4], top_k=None))
     assert (row["duration_s"], row["truncated"]) == (0.25, True)
 
 
@@ -186,8 +177,8 @@ def test_too_few_samples_cost_their_row_alone(tmp_path: Path, model: str, least:
     sounds = [SOUNDS[0], SOUNDS[0][: least - 1], SOUNDS[0][:0], SOUNDS[0][:least]]
     first, short, empty, enough = rows(folder, sounds)
     pipe = plain(folder)
-    assert_scored(first, pipe(SOUNDS[0], top_k=None))
-    assert_scored(enough, pipe(SOUNDS[0][:least], top_k=None))
+    scoring.assert_ranked(first, pipe(SOUNDS[0], top_k=None))
+    scoring.assert_ranked(enough, pipe(SOUNDS[0][:least], top_k=None))
     for row, samples in ((short, least - 1), (empty, 0)):
         assert row["error"] == {
             "code": "invalid_audio",
@@ -254,7 +245,7 @@ def test_many_recordings_go_through_a_pool_of_bounded_size(tmp_path: Path) -> No
     seen = batches(made)
     pipe = plain(folder)
     for sound, row in zip(sounds, scoring.rows(made, audio=[wav(one) for one in sounds]), strict=True):
-        assert_scored(row, pipe(sound[: RATE // 2], top_k=None))
+        scoring.assert_ranked(row, pipe(sound[: RATE // 2], top_k=None))
     assert sum(seen) == 60
     assert max(seen) <= 5
 

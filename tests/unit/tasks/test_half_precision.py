@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +12,10 @@ import pytest
 
 from engine.device import detect
 from tests import scoring
+from tests.shared import MESSAGES, needs_messages
 
 pytestmark = pytest.mark.weights
 
-SHARED = Path(os.environ.get("EMBERCAST_SHARED") or Path(__file__).resolve().parents[4] / "shared")
-MESSAGES = SHARED / "data" / "sms_spam.tsv"
 
 #: Two best scores so close in float32 are a near tie: either label is right.
 NEAR_TIE: Final = 0.02
@@ -35,7 +33,7 @@ def test_reviews_get_the_same_labels(tmp_path: Path) -> None:
     assert_agree(folder, [review.body for review in rest], least_texts=200)
 
 
-@pytest.mark.skipif(not MESSAGES.exists(), reason="the SMS messages are not here: EMBERCAST_SHARED names their folder")
+@needs_messages
 def test_messages_get_the_same_labels(tmp_path: Path) -> None:
     with MESSAGES.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]

@@ -48,15 +48,6 @@ def scorer(folder: Path, **params: Any) -> Any:
     return scoring.scorer(folder, task=TASK, inputs=("audio",), params=given)
 
 
-def assert_scored(row: dict[str, Any] | None, expected: list[dict[str, Any]]) -> None:
-    assert row is not None
-    assert row["error"] is None
-    scores = [one["score"] for one in row["scores"]]
-    assert [one["label"] for one in row["scores"]] == [one["label"] for one in expected]
-    assert scores == pytest.approx([one["score"] for one in expected], rel=1e-5, abs=1e-5)
-    assert (row["label"], row["score"]) == (expected[0]["label"], scores[0])
-
-
 @pytest.mark.parametrize("batch_windows", [1, 8])
 @pytest.mark.parametrize("fusion", [False, True])
 def test_scores_equal_the_pipeline_file_by_file(tmp_path: Path, fusion: bool, batch_windows: int) -> None:
@@ -65,7 +56,7 @@ def test_scores_equal_the_pipeline_file_by_file(tmp_path: Path, fusion: bool, ba
     found = scoring.rows(scorer(folder, batch_windows=batch_windows), audio=FILES)
     assert len({round(row["score"], 3) for row in found if row}) > 1
     for sound, row in zip(SOUNDS, found, strict=True):
-        assert_scored(row, pipe(sound, candidate_labels=LABELS))
+        scoring.assert_ranked(row, pipe(sound, candidate_labels=LABELS))
 
 
 @pytest.mark.parametrize("labels", [["water"], ["a", "day", "a"], [f"{i} of them" for i in range(30)], ["", "day"]])
@@ -74,13 +65,13 @@ def test_one_label_equal_labels_and_many(folder: Path, labels: list[str]) -> Non
     for sound, row in zip(
         SOUNDS[:2], scoring.rows(scorer(folder, candidate_labels=labels), audio=FILES[:2]), strict=True
     ):
-        assert_scored(row, pipe(sound, candidate_labels=labels))
+        scoring.assert_ranked(row, pipe(sound, candidate_labels=labels))
 
 
 @pytest.mark.parametrize("template", ["it is {}", "{}", "{} {{or}} not"])
 def test_a_template_of_ones_own(folder: Path, template: str) -> None:
     [row] = scoring.rows(scorer(folder, hypothesis_template=template), audio=FILES[:1])
-    assert_scored(row, plain(folder)(SOUNDS[0], candidate_labels=LABELS, hypothesis_template=template))
+    scoring.assert_ranked(row, plain(folder)(SOUNDS[0], candidate_labels=LABELS, hypothesis_template=template))
 
 
 @pytest.mark.parametrize("fusion", [False, True])
@@ -91,7 +82,7 @@ def test_of_a_longer_recording_the_start_is_heard(tmp_path: Path, fusion: bool) 
     expected = plain(folder)(long[:CLAP_RATE], candidate_labels=LABELS)
     for _ in range(2):
         [row] = scoring.rows(scorer(folder), audio=[wav(long, CLAP_RATE)])
-        assert_scored(row, expected)
+        scoring.assert_ranked(row, expected)
         assert (row["duration_s"], row["truncated"]) == (1.0, True)
     whole, cut = scoring.rows(scorer(folder, max_length_s=0.3), audio=FILES[:2])
     assert (whole["duration_s"], whole["truncated"]) == (0.3, False)
@@ -112,7 +103,7 @@ def test_labels_by_row_equal_the_pipeline(folder: Path) -> None:
     pipe = plain(folder)
     [window] = by_row(folder, pa.array(LISTS), FILES)
     for sound, labels, row in zip(SOUNDS, LISTS, window.result.to_pylist(), strict=True):
-        assert_scored(row, pipe(sound, candidate_labels=labels))
+        scoring.assert_ranked(row, pipe(sound, candidate_labels=labels))
 
 
 def test_a_recording_of_several_rows_is_heard_once(folder: Path) -> None:
@@ -120,7 +111,7 @@ def test_a_recording_of_several_rows_is_heard_once(folder: Path) -> None:
     which = [0, 1, 0, 0, 1, 2]
     [window] = by_row(folder, pa.array(LISTS), [FILES[i] for i in which])
     for i, labels, row in zip(which, LISTS, window.result.to_pylist(), strict=True):
-        assert_scored(row, pipe(SOUNDS[i], candidate_labels=labels))
+        scoring.assert_ranked(row, pipe(SOUNDS[i], candidate_labels=labels))
     assert window.stats.audio_s == pytest.approx(sum(SOUNDS[i].size for i in range(3)) / CLAP_RATE)
 
 
@@ -168,7 +159,7 @@ def test_a_cell_without_labels_costs_its_row_alone(folder: Path, bad: Any) -> No
 def test_a_null_takes_the_columns_default(folder: Path) -> None:
     labels = pa.array([["water"], None], pa.list_(pa.string()))
     [window] = by_row(folder, labels, FILES[:2], default=LABELS)
-    assert_scored(window.result.to_pylist()[1], plain(folder)(SOUNDS[1], candidate_labels=LABELS))
+    scoring.assert_ranked(window.result.to_pylist()[1], plain(folder)(SOUNDS[1], candidate_labels=LABELS))
 
 
 def test_a_hypothesis_that_is_too_long_costs_its_row_alone(folder: Path) -> None:
@@ -191,7 +182,7 @@ def test_no_samples_are_an_error_of_their_row(folder: Path) -> None:
 def test_ties_stand_as_the_pipeline_has_them(folder: Path) -> None:
     labels = ["day", "water", "day", "day"]
     [row] = scoring.rows(scorer(folder, candidate_labels=labels), audio=FILES[:1])
-    assert_scored(row, plain(folder)(SOUNDS[0], candidate_labels=labels))
+    scoring.assert_ranked(row, plain(folder)(SOUNDS[0], candidate_labels=labels))
 
 
 @pytest.mark.parametrize("template", ["no place", "{} and {}", "{name}", "{"])
