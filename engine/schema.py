@@ -31,6 +31,7 @@ class Input:
         required: a row whose column of a required role is null gives a null struct; optional roles may be left out.
         also: other types that the task reads as well.
         nested: whether any list of structs will do too, whatever its fields.
+        record: whether any struct will do too, whatever its fields.
     """
 
     name: str
@@ -38,11 +39,13 @@ class Input:
     required: bool = True
     also: tuple[pa.DataType, ...] = ()
     nested: bool = False
+    record: bool = False
 
     @property
     def words(self) -> str:
         """The types as Spark names them: ``STRING or ARRAY<STRING>``."""
-        named = [ddl(one) for one in (self.type, *self.also)] + ["ARRAY<STRUCT<…>>"] * self.nested
+        named = [ddl(one) for one in (self.type, *self.also)]
+        named += ["ARRAY<STRUCT<…>>"] * self.nested + ["STRUCT<…>"] * self.record
         return " or ".join(named)
 
 
@@ -114,6 +117,35 @@ _WORD: Final = pa.struct(_fields(start=pa.float64(), end=pa.float64(), word=pa.s
 _COMPLETIONS: Final = TaskSchema(
     inputs=(_PROMPT,), fields=_fields(choices=_list(_CHOICE), usage=_USAGE, truncated=pa.bool_())
 )
+#: A chat's answer, as an OpenAI ChatCompletion has it. Tokens that are no whole characters are known by ``bytes``.
+_FUNCTION: Final = pa.struct(_fields(name=pa.string(), arguments=pa.string()))
+_TOOL_CALL: Final = pa.struct(_fields(id=pa.string(), type=pa.string(), function=_FUNCTION))
+_MESSAGE: Final = pa.struct(_fields(role=pa.string(), content=pa.string(), tool_calls=_list(_TOOL_CALL)))
+_TOKEN: Final = _fields(token=pa.string(), logprob=pa.float32(), bytes=_list(pa.int32()))
+_TOKEN_LOGPROB: Final = pa.struct([*_TOKEN, pa.field("top_logprobs", _list(pa.struct(_TOKEN)))])
+_CHAT_CHOICE: Final = pa.struct(
+    _fields(
+        index=pa.int32(),
+        message=_MESSAGE,
+        finish_reason=pa.string(),
+        logprobs=pa.struct(_fields(content=_list(_TOKEN_LOGPROB))),
+    )
+)
+_CHAT_USAGE: Final = pa.struct(
+    [*_USAGE.fields, pa.field("prompt_tokens_details", pa.struct(_fields(cached_tokens=pa.int32())))]
+)
+#: Of a conversation whose user turns were answered one after the other (``roll_forward``): each answer.
+_TURN: Final = pa.struct(
+    _fields(
+        index=pa.int32(),
+        content=pa.string(),
+        finish_reason=pa.string(),
+        prompt_tokens=pa.int32(),
+        completion_tokens=pa.int32(),
+        cached_tokens=pa.int32(),
+    )
+)
+
 #: The sequence-to-sequence tasks: the best text, and the others that beams or sampling gave, best first.
 _TEXT_TO_TEXT: Final = TaskSchema(
     inputs=(_TEXT,),
@@ -148,6 +180,22 @@ SCHEMAS: Final[Mapping[str, TaskSchema]] = {
     "text2text-generation": _TEXT_TO_TEXT,
     "text-generation": _COMPLETIONS,
     "llm/v1/completions": _COMPLETIONS,
+    "llm/v1/chat": TaskSchema(
+        # Messages as a list of structs (role, content, name, tool_calls, tool_call_id) or as text; parameters of the
+        # row as a struct or JSON.
+        inputs=(
+            Input("messages", pa.string(), nested=True),
+            Input("params", pa.string(), required=False, record=True),
+        ),
+        fields=_fields(
+            id=pa.string(),
+            model=pa.string(),
+            choices=_list(_CHAT_CHOICE),
+            usage=_CHAT_USAGE,
+            turns=_list(_TURN),
+            truncated=pa.bool_(),
+        ),
+    ),
     "embeddings": TaskSchema(inputs=(_TEXT,), fields=_fields(embedding=_VECTOR, **_SEEN)),
     "list-embeddings": TaskSchema(
         inputs=(Input("texts", _list(pa.string())),), fields=_fields(embeddings=_list(_VECTOR), **_SEEN)
