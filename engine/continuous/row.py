@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.batching import Index
 from engine.generation.backend import Matcher, Prompt, TokenLogprobs, Written
+
+if TYPE_CHECKING:
+    from engine.generation.chooser import Chosen
 
 #: Random numbers that are made at once.
 _AHEAD: Final = 64
@@ -22,23 +26,26 @@ class Row:
         written: int64 [max_tokens at most, grown by doubling], of which the first ``step`` are there.
         step: tokens written so far.
         logprob: sum of their natural-log probabilities.
-        matcher: where the text stands in its grammar; None without one.
         cached: tokens of the prompt that were not computed for this row.
     """
 
     def __init__(self, prompt: Prompt, cached: int = 0) -> None:
-        grammar = prompt.decoding.grammar
         self.prompt = prompt
         self.written: Index = np.zeros(16, np.int64)
         self.step = 0
         self.logprob = 0.0
-        self.matcher: Matcher | None = None if grammar is None else grammar.matcher()
         self.cached = cached
         self._random: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._generator = np.random.Philox(key=prompt.key)
         self._taken: list[float] = []
         self._ids: list[npt.NDArray[np.int32]] = []
         self._top: list[npt.NDArray[np.float32]] = []
+
+    @cached_property
+    def matcher(self) -> Matcher | None:
+        """Where the text stands in its grammar; None without one."""
+        grammar = self.prompt.decoding.grammar
+        return None if grammar is None else grammar.matcher()
 
     @property
     def ids(self) -> Index:
@@ -78,3 +85,11 @@ class Row:
             logprobs = TokenLogprobs(np.array(self._taken, np.float32), ids.reshape(shape), top.reshape(shape))
         prompt, ids_ = self.prompt, self.ids.copy()
         return Written(prompt.id, ids_, finish_reason, self.logprob, len(prompt.ids), self.cached, logprobs)
+
+
+def take(row: Row, chosen: Chosen, at: int) -> None:
+    """Adds the token that was chosen for a row, and the log probabilities that it asks for."""
+    told, logprob = row.prompt.decoding.top_logprobs, float(chosen.logprob[at])
+    row.append(int(chosen.tokens[at]), logprob)
+    if told is not None:
+        row.tell(logprob, chosen.top_ids[at, :told], chosen.top_logprobs[at, :told])

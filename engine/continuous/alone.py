@@ -1,0 +1,77 @@
+"""Models whose layers can't be run together here: every prompt on its own, through transformers' own cache.
+
+For architectures with recurrent layers, position biases and the like (``engine.continuous.support`` says why). Slower,
+and right. Runs in the worker.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from engine.batching import is_out_of_memory
+from engine.continuous.row import Row, take
+from engine.errors import RowError, non_finite
+from engine.generation.backend import Follow, Prompt, Result, Written, rejected
+from engine.generation.chooser import Chooser
+from engine.generation.ending import Ending
+
+
+class AloneBackend:
+    """Writes with a causal model of transformers, one prompt after the other.
+
+    Args:
+        model: on its device, in eval mode.
+        tokenizer: of it.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        takes = inspect.signature(model.forward).parameters
+        self.cached = "past_key_values" if "past_key_values" in takes else "cache_params"
+        self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
+
+    @cached_property
+    def choose(self) -> Chooser:
+        """Logits → tokens."""
+        return Chooser(self.model)
+
+    def generate(self, prompts: Sequence[Prompt], follow: Follow | None = None) -> Iterator[Result]:
+        """See ``engine.generation.backend.Backend``."""
+        for prompt in prompts:
+            following: Prompt | None = prompt
+            while following is not None:
+                result = self._written(following)
+                yield result
+                following = follow(result) if follow is not None and isinstance(result, Written) else None
+
+    def _written(self, prompt: Prompt) -> Result:
+        import torch
+
+        row = Row(prompt)
+        try:
+            with torch.inference_mode():
+                return self._write(row)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return rejected(prompt, RowError("out_of_memory", "this row alone does not fit the memory: shorten it"))
+
+    def _write(self, row: Row) -> Result:
+        import torch
+
+        ending, reason, cache = Ending(self.tokenizer), None, None
+        ids = torch.from_numpy(row.prompt.ids)[None].to(self.model.device)
+        while reason is None and row.prompt.decoding.max_tokens:
+            out = self.model(input_ids=ids, use_cache=True, **self.last, **({self.cached: cache} if row.step else {}))
+            cache = getattr(out, self.cached)
+            chosen = self.choose(out.logits[:, -1].float(), [row])
+            if chosen.tokens[0] < 0:
+                return rejected(row.prompt, non_finite())
+            take(row, chosen, 0)
+            ids = torch.tensor([[row.written[row.step - 1]]], device=self.model.device)
+            reason = ending(row)
+        return row.result(reason or "length")

@@ -1,0 +1,181 @@
+"""Where keys and values lie: rows of like length side by side, so that a step reads them with one product a layer.
+
+A lane has places of one capacity. Rows that write stand first in it, without gaps; behind them those whose prompts are
+being read. A row that outgrows its place moves to a lane of twice the capacity, so that a token is copied about once.
+Runs on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from engine.batching import Index
+from engine.continuous.layout import Layout
+
+if TYPE_CHECKING:
+    from engine.continuous.sequence import Prefix, Sequence
+
+#: Tokens of the smallest places.
+_LEAST: Final = 64
+
+
+class Lane:
+    """Places of ``capacity`` tokens for ``width`` rows that share a prefix, or that have none.
+
+    Attributes:
+        rows: the rows in their places; the first ``writing`` of them write.
+    """
+
+    def __init__(self, layout: Layout, prefix: Prefix | None, capacity: int, width: int) -> None:
+        self.prefix = prefix
+        self.capacity = capacity
+        self.width = width
+        self.rows: list[Sequence] = []
+        self.writing = 0
+        self.layers = layout.buffers(width, capacity)
+
+    @property
+    def full(self) -> bool:
+        return len(self.rows) == self.width
+
+    def lengths(self) -> Index:
+        """int64 [writing], tokens of each row that writes, those of the prefix left out."""
+        return np.fromiter((row.length for row in self.rows[: self.writing]), np.int64, self.writing)
+
+    def take(self, row: Sequence) -> None:
+        """Gives a row the next place; it does not write yet."""
+        row.lane, row.place = self, len(self.rows)
+        self.rows.append(row)
+
+    def write(self, row: Sequence) -> None:
+        """The row's prompt has been read: it writes from now on."""
+        self._swap(row.place, self.writing)
+        self.writing += 1
+
+    def read(self, row: Sequence) -> None:
+        """The row that wrote has a prompt to read again, behind what is there."""
+        self.writing -= 1
+        self._swap(row.place, self.writing)
+
+    def leave(self, row: Sequence) -> None:
+        """Frees a row's place and closes the gap: the last that writes moves there, the last of all to its place."""
+        gap = row.place
+        if gap < self.writing:
+            self.writing -= 1
+            self._move(self.writing, gap)
+            gap = self.writing
+        self._move(len(self.rows) - 1, gap)
+        self.rows.pop()
+        row.lane = None
+
+    def views(self, row: Sequence) -> Iterator[tuple[Any, Any]]:
+        """For every layer a row's keys and values [heads, capacity, size]."""
+        return ((keys[row.place], values[row.place]) for keys, values in self.layers)
+
+    def _move(self, source: int, target: int) -> None:
+        """A row moves to a place whose own tokens are not needed."""
+        if source == target:
+            return
+        row = self.rows[source]
+        for pair in self.layers:
+            for tensor in pair:
+                tensor[target, :, : row.length] = tensor[source, :, : row.length]
+        self.rows[target], row.place = row, target
+
+    def _swap(self, one: int, other: int) -> None:
+        """Two rows change places."""
+        if one == other:
+            return
+        a, b = self.rows[one], self.rows[other]
+        length = max(a.length, b.length)
+        for pair in self.layers:
+            for tensor in pair:
+                kept = tensor[one, :, :length].clone()
+                tensor[one, :, :length] = tensor[other, :, :length]
+                tensor[other, :, :length] = kept
+        self.rows[one], self.rows[other] = b, a
+        a.place, b.place = other, one
+
+
+class Lanes:
+    """All lanes, within a bound.
+
+    Args:
+        layout: of the model's keys and values.
+        room: tokens that lanes and prefixes may hold together.
+        width: rows of a lane at most.
+    """
+
+    def __init__(self, layout: Layout, room: int, width: int) -> None:
+        self.layout = layout
+        self.room = room
+        self.width = width
+        self.held = 0
+        self.lanes: list[Lane] = []
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self.lanes)
+
+    def reserve(self, tokens: int) -> bool:
+        """Takes room for so many tokens beside the lanes; False where there is none."""
+        if self.held + tokens > self.room:
+            return False
+        self.held += tokens
+        return True
+
+    def release(self, tokens: int) -> None:
+        """Gives back what was reserved."""
+        self.held -= tokens
+
+    def place(self, row: Sequence, tokens: int, waiting: int) -> bool:
+        """Gives a row a place for so many tokens; False where there is no room.
+
+        Args:
+            waiting: rows that may want places beside it soon.
+        """
+        capacity = capacity_for(tokens)
+        for lane in self.lanes:
+            if lane.prefix is row.prefix and lane.capacity == capacity and not lane.full:
+                lane.take(row)
+                return True
+        width = min(self.width, max(1, waiting), (self.room - self.held) // capacity)
+        if width < 1:
+            return False
+        lane = Lane(self.layout, row.prefix, capacity, width)
+        self.held += width * capacity
+        self.lanes.append(lane)
+        lane.take(row)
+        return True
+
+    def leave(self, row: Sequence) -> None:
+        """Frees a row's place, and the lane where it was the last in it."""
+        lane = row.lane
+        assert lane is not None
+        lane.leave(row)
+        if not lane.rows:
+            self.lanes.remove(lane)
+            self.held -= lane.width * lane.capacity
+
+    def grow(self, row: Sequence, tokens: int, waiting: int) -> bool:
+        """Moves a row to a place for so many tokens; where there is no room it has none any more, and it is False."""
+        old = row.lane
+        assert old is not None
+        wrote = row.place < old.writing
+        kept = [(keys[:, : row.length].clone(), values[:, : row.length].clone()) for keys, values in old.views(row)]
+        self.leave(row)
+        if not self.place(row, tokens, waiting):
+            return False
+        assert row.lane is not None
+        for (keys, values), (old_keys, old_values) in zip(row.lane.views(row), kept, strict=True):
+            keys[:, : row.length], values[:, : row.length] = old_keys, old_values
+        if wrote:
+            row.lane.write(row)
+        return True
+
+
+def capacity_for(tokens: int) -> int:
+    """Tokens of the smallest place that holds so many: a power of two."""
+    return max(_LEAST, 1 << (tokens - 1).bit_length())

@@ -1,0 +1,277 @@
+"""The spine of writing: admit → step → choose → end, until every prompt has its result.
+
+Rows of all lengths run together. One that ends makes room for the next at once; a beginning that prompts share is read
+once; prompts are read in pieces beside the rows that write. Runs in the worker.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from typing import Any
+
+import numpy as np
+
+from engine.batching import is_out_of_memory
+from engine.continuous.attention import attending
+from engine.continuous.lanes import Lanes
+from engine.continuous.layout import Layout
+from engine.continuous.limits import Limits
+from engine.continuous.prefixes import common
+from engine.continuous.row import Row, take
+from engine.continuous.sequence import Prefix, Sequence
+from engine.continuous.step import Step
+from engine.errors import RowError, non_finite
+from engine.generation.backend import Follow, Prompt, Result, Written, rejected
+from engine.generation.chooser import Chooser, Chosen
+from engine.generation.ending import Ending
+
+log = logging.getLogger(__name__)
+
+
+class Scheduler:
+    """Writes the prompts of one call.
+
+    Args:
+        model: of transformers, causal.
+        layout: of its keys and values.
+        limits: how much runs at once.
+        choose: logits → tokens.
+        ending: whether a row has ended.
+        follow: what goes on from a text that was written.
+    """
+
+    def __init__(
+        self, model: Any, layout: Layout, limits: Limits, choose: Chooser, ending: Ending, follow: Follow | None
+    ) -> None:
+        self.model = model
+        self.layout = layout
+        self.limits = limits
+        self.choose = choose
+        self.ending = ending
+        self.follow = follow
+        self.lanes = Lanes(layout, limits.tokens, limits.lane)
+        self.most = limits.rows
+        self.waiting: deque[Sequence] = deque()
+        self.reading: deque[Sequence] = deque()
+        self.writing: set[Sequence] = set()
+        self.done: list[Result] = []
+
+    def run(self, prompts: Many[Prompt]) -> Iterator[Result]:
+        """The result of each, as they end."""
+        import torch
+
+        self._queue(prompts)
+        while self.waiting or self.reading or self.writing or self.done:
+            with torch.inference_mode():
+                self._round()
+            yield from self.done
+            self.done.clear()
+
+    def _round(self) -> None:
+        try:
+            self._admit()
+            if self.reading or self.writing:
+                self._step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._less(error)
+
+    def _queue(self, prompts: Many[Prompt]) -> None:
+        """Rows in the order in which they are admitted: those with a common beginning together, the longest first.
+
+        A row that may write much is begun early, so that it does not write alone at the end.
+        """
+        empty = [prompt for prompt in prompts if not prompt.decoding.max_tokens]
+        self.done += [Row(prompt).result("length") for prompt in empty]
+        prompts = [prompt for prompt in prompts if prompt.decoding.max_tokens]
+        rows = [Sequence(Row(prompt), None) for prompt in prompts]
+        longest = dict.fromkeys(range(len(rows)), 0)
+        group = list(range(len(rows)))
+        for one in common([prompt.ids for prompt in prompts]):
+            prefix = Prefix(prompts[one.members[0]].ids[: one.length], len(one.members))
+            for order, at in enumerate(one.members):
+                # Whoever comes first is said to have read it.
+                rows[at] = Sequence(Row(prompts[at], cached=one.length if order else 0), prefix)
+                group[at] = one.members[0]
+        for at, row in enumerate(rows):
+            longest[group[at]] = max(longest[group[at]], _need(row))
+        order_ = sorted(range(len(rows)), key=lambda at: (-longest[group[at]], group[at], -_need(rows[at]), at))
+        self.waiting.extend(rows[at] for at in order_)
+
+    def _admit(self) -> None:
+        """Rows that wait get places, as long as there is room."""
+        while self.waiting and len(self.reading) + len(self.writing) < self.most:
+            row = self.waiting[0]
+            if (row.prefix is None or self._open(row.prefix)) and self._place(row):
+                self.reading.append(self.waiting.popleft())
+            elif self.reading or self.writing:
+                return
+            else:
+                self._refuse(self.waiting.popleft())
+
+    def _open(self, prefix: Prefix) -> bool:
+        """Reads a prefix, before the first row that begins with it; False where there is no room for it."""
+        if not prefix.layers:
+            if not self.lanes.reserve(len(prefix.ids)):
+                return False
+            prefix.open(self.layout)
+        while not prefix.ready:
+            self._forward(Step([], [(prefix, min(prefix.left, self.limits.piece))], self.layout))
+        return True
+
+    def _place(self, row: Sequence) -> bool:
+        return self.lanes.place(row, len(row.ids) + 1, len(self.waiting))
+
+    def _refuse(self, row: Sequence) -> None:
+        tokens = len(row.row.prompt.ids) + row.row.step
+        self._drop(row)
+        reason = RowError(
+            "out_of_memory",
+            f"expected memory for the keys and values of {tokens} tokens and those to come, there is room for "
+            f"{self.limits.tokens} in all: give the worker more memory, or ask for shorter prompts or answers",
+        )
+        self.done.append(rejected(row.row.prompt, reason))
+
+    def _step(self) -> None:
+        """A token of every row that writes, and pieces of the prompts that are being read."""
+        step = Step([lane for lane in self.lanes if lane.writing], self._pieces(), self.layout)
+        logits = self._forward(step)
+        if step.rows:
+            self._advance(step.rows, self.choose(logits, [row.row for row in step.rows]))
+
+    def _pieces(self) -> list[tuple[Sequence | Prefix, int]]:
+        """The next tokens of prompts, as many as a step reads beside the rows that write."""
+        pieces: list[tuple[Sequence | Prefix, int]] = []
+        left = self.limits.piece
+        for row in self.reading:
+            if left <= 0:
+                break
+            pieces.append((row, min(row.left, left)))
+            left -= row.left
+        return pieces
+
+    def _forward(self, step: Step) -> Any:
+        """float32 [rows, vocabulary], the logits of the rows of a step."""
+        import torch
+
+        ids, positions, wanted = (
+            torch.from_numpy(array).to(self.layout.device) for array in (step.ids, step.positions, step.wanted)
+        )
+        with attending(self.model, step):
+            out = self.model(
+                input_ids=ids[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=wanted if len(wanted) else 1,
+            )
+        step.done()
+        return out.logits[0].float()
+
+    def _advance(self, rows: Many[Sequence], chosen: Chosen) -> None:
+        """The tokens that were taken; rows that end give their results."""
+        for at, row in enumerate(rows):
+            if row not in self.writing:
+                self.reading.remove(row)
+                self.writing.add(row)
+                assert row.lane is not None
+                row.lane.write(row)
+            if chosen.tokens[at] < 0:
+                self._drop(row)
+                self.done.append(rejected(row.row.prompt, non_finite()))
+                continue
+            take(row.row, chosen, at)
+            reason = self.ending(row.row)
+            if reason is not None:
+                self._end(row, row.row.result(reason))
+            elif row.lane is not None and row.length == row.lane.capacity:
+                self._grow(row, row.length + 1)
+
+    def _end(self, row: Sequence, written: Written) -> None:
+        self.done.append(written)
+        following = None if self.follow is None else self.follow(written)
+        if following is None:
+            self._drop(row)
+        elif not following.decoding.max_tokens:
+            self._drop(row)
+            self.done.append(Row(following).result("length"))
+        else:
+            self._go_on(row, following)
+
+    def _go_on(self, row: Sequence, prompt: Prompt) -> None:
+        """The next prompt of a row, whose tokens that are there already stay."""
+        there = np.concatenate([row.row.prompt.ids, row.row.ids])[: row.position]
+        alike = min(len(there), len(prompt.ids) - 1)
+        differ = there[:alike] != prompt.ids[:alike]
+        kept = int(differ.argmax()) if differ.any() else alike
+        before = 0 if row.prefix is None else len(row.prefix.ids)
+        assert row.lane is not None
+        if kept < before:
+            self._drop(row)
+            self.waiting.appendleft(Sequence(Row(prompt), None))
+            return
+        row.lane.read(row)
+        self.writing.discard(row)
+        row.row = Row(prompt, cached=kept)
+        row.ids, row.length = prompt.ids[before:], kept - before
+        if len(row.ids) < row.lane.capacity or self._grow(row, len(row.ids) + 1):
+            self.reading.append(row)
+
+    def _grow(self, row: Sequence, tokens: int) -> bool:
+        """A larger place; where there is no room the row gives way and is read again later, and it is False."""
+        if self.lanes.grow(row, tokens, len(self.waiting)):
+            return True
+        self._wait(row)
+        return False
+
+    def _wait(self, row: Sequence) -> None:
+        if row.lane is not None:
+            self.lanes.leave(row)
+        self.writing.discard(row)
+        row.back()
+        self.waiting.appendleft(row)
+
+    def _less(self, error: BaseException) -> None:
+        """Memory ran out in a step: half of the rows give way, and no more run at once from now on."""
+        running = sorted([*self.writing, *self.reading], key=lambda row: row.row.step)
+        self.most = max(1, len(running) // 2)
+        log.warning("memory ran out with %d rows at once: %d from now on (%s)", len(running), self.most, error)
+        for row in running[: max(1, len(running) - self.most)]:
+            if row in self.reading:
+                self.reading.remove(row)
+            self._wait(row)
+        if len(running) < 2:
+            self._refuse(self.waiting.popleft())
+        _give_back(self.layout.device)
+
+    def _drop(self, row: Sequence) -> None:
+        """A row that is finished leaves, and the beginning that nobody needs any more."""
+        if row.lane is not None:
+            self.lanes.leave(row)
+        self.writing.discard(row)
+        prefix = row.prefix
+        if prefix is not None and _forget(prefix) and prefix.layers:
+            prefix.layers = []
+            self.lanes.release(len(prefix.ids))
+
+
+def _need(row: Sequence) -> int:
+    return row.row.prompt.decoding.max_tokens
+
+
+def _forget(prefix: Prefix | None) -> bool:
+    """One member less. Whether it was the last."""
+    if prefix is None:
+        return False
+    prefix.members -= 1
+    return prefix.members == 0
+
+
+def _give_back(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()

@@ -1,0 +1,93 @@
+"""What goes through the model: the tokens of a row, or the beginning that rows share. Runs in the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.batching import Index
+from engine.continuous.layout import Layout
+from engine.continuous.row import Row
+
+if TYPE_CHECKING:
+    from engine.continuous.lanes import Lane
+
+
+class Prefix:
+    """A beginning that rows share.
+
+    Attributes:
+        ids: int64 [tokens].
+        length: of these, tokens whose keys and values are there.
+        members: rows that are not finished yet.
+    """
+
+    prefix = None
+
+    def __init__(self, ids: Index, members: int) -> None:
+        self.ids = ids
+        self.members = members
+        self.length = 0
+        self.layers: list[tuple[Any, Any]] = []
+
+    @property
+    def ready(self) -> bool:
+        return self.length == len(self.ids)
+
+    @property
+    def left(self) -> int:
+        """Tokens that are still to be read."""
+        return len(self.ids) - self.length
+
+    def open(self, layout: Layout) -> None:
+        """Makes room for its keys and values."""
+        self.layers = layout.buffers(len(self.ids))
+
+    def views(self) -> Iterator[tuple[Any, Any]]:
+        """For every layer keys and values [heads, tokens, size]."""
+        return iter(self.layers)
+
+
+class Sequence:
+    """A row on its way through the model.
+
+    Attributes:
+        row: the text.
+        prefix: the beginning that it shares with others; None without.
+        ids: int64 [tokens] to be read behind the prefix: of the prompt, and what was written before it had to give way.
+        length: tokens behind the prefix whose keys and values are there.
+        lane, place: where these lie; None while it waits.
+    """
+
+    def __init__(self, row: Row, prefix: Prefix | None) -> None:
+        self.row = row
+        self.prefix = prefix
+        self.lane: Lane | None = None
+        self.place = -1
+        self.length = 0
+        self.ids = self._behind()
+
+    @property
+    def left(self) -> int:
+        """Tokens that are still to be read before it writes."""
+        return len(self.ids) - self.length
+
+    @property
+    def position(self) -> int:
+        """Of the next token in the text."""
+        return self.length + (0 if self.prefix is None else len(self.prefix.ids))
+
+    def back(self) -> None:
+        """It gave way: its keys and values are gone, and what it has written is read again like its prompt."""
+        self.length = 0
+        self.ids = np.concatenate([self._behind(), self.row.ids])
+
+    def views(self) -> Iterator[tuple[Any, Any]]:
+        """For every layer keys and values [heads, capacity, size]."""
+        assert self.lane is not None
+        return self.lane.views(self)
+
+    def _behind(self) -> Index:
+        return self.row.prompt.ids[0 if self.prefix is None else len(self.prefix.ids) :]

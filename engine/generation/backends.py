@@ -1,0 +1,33 @@
+"""Which backend writes for a model. Runs in the worker."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Any
+
+from engine.generation.backend import Backend
+from engine.models.load import LoadedModel
+
+log = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=2)
+def backend_of(loaded: LoadedModel) -> Backend:
+    """The backend of a loaded model: all prompts together, or one by one where its layers don't allow it.
+
+    Those of the two models last used are kept, as the models are.
+    """
+    return _make(loaded.model, loaded.tokenizer)
+
+
+def _make(model: Any, tokenizer: Any) -> Backend:
+    from engine.continuous.alone import AloneBackend
+    from engine.continuous.backend import ContinuousBackend
+    from engine.continuous.support import NotSupportedError
+
+    try:
+        return ContinuousBackend(model, tokenizer)
+    except NotSupportedError as reason:
+        log.warning("%s writes one prompt after the other: %s", type(model).__name__, reason)
+        return AloneBackend(model, tokenizer)
