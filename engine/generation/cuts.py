@@ -1,5 +1,6 @@
 """Tokens drawn among the likeliest: top_k, top_p and min_p as transformers has them, without sorting a vocabulary.
 
+Of tokens equally likely at the edge of top_p, transformers leaves whichever its sort does; here the last ones stay.
 top_p: Holtzman et al. 2020, arXiv:1904.09751. min_p: Nguyen et al. 2024, arXiv:2407.01082.
 """
 
@@ -92,7 +93,8 @@ def _cut(values: Any, bar: Any, cuts: Cuts, best: Any, size: int) -> tuple[Any, 
     scores, order = values.sort(dim=-1, stable=True)
     largest = scores[:, -1:]
     limited = (cuts.top_k < size)[:, None]
-    last = scores.gather(1, (scores.shape[1] - cuts.top_k).clamp(min=0)[:, None])
+    before = (scores.shape[1] - cuts.top_k)[:, None]
+    last = scores.gather(1, before.clamp(min=0)).masked_fill(before < 0, -float("inf"))
     scores = scores.masked_fill((scores < last) & limited, -float("inf"))
     # Where the whole vocabulary counts, what is not here is the least likely of it.
     odds = (scores - largest).exp().double()

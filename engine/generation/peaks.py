@@ -47,7 +47,7 @@ class Peaks:
         return values, blocks * self.width + inside.argmax(dim=-1)
 
     def top(self, rows: Any, count: int) -> tuple[Any, Any]:
-        """float32 and int64 [rows, count]: the largest logits and their tokens, best first, of equal ones the first."""
+        """float32 and int64 [rows, count]: the largest logits and their tokens, best first, equal ones by token."""
         import torch
 
         blocks = self.maxima[rows, : self.whole].topk(min(count, self.whole)).indices
