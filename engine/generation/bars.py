@@ -28,7 +28,7 @@ def bars(peaks: Peaks, rows: Any, temperature: Any, top_k: Any, removed: Any, mi
     found[by_k] = _last(peaks, rows[by_k], top_k[by_k])
     found[by_p] = _mass(peaks, rows[by_p], temperature[by_p], removed[by_p], largest[by_p])
     found[by_min] = largest[by_min] + temperature[by_min] * (min_p[by_min].log() - _SLACK)
-    return found - found.abs() * _SLACK
+    return found - (found.abs() + 1) * _SLACK
 
 
 def _last(peaks: Peaks, rows: Any, top_k: Any) -> Any:

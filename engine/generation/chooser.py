@@ -93,7 +93,7 @@ def _chosen(logits: Any, together: Composition) -> Chosen:
 
 
 def _changed(peaks: Peaks, together: Composition, left: Any, tokens: Any, best: Any) -> None:
-    """Does to the logits what is asked for; brings the likeliest tokens [rows], their logits and probability up to it."""
+    """Does to the logits what is asked for; brings the likeliest tokens [rows], their logits and probability along."""
     import torch
 
     def renew(rows: Any) -> None:

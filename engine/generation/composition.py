@@ -30,7 +30,7 @@ class Composition:
         self.told = np.array([one.top_logprobs or 0 for one in asked], np.int64)
         ends = [next((end for end in one.ends if 0 <= end < size), -1) for one in asked]
         self.ends = torch.tensor(ends, dtype=torch.int64, device=device)
-        self.edits = Edits(rows, size, device, before.edits.by_row if before and before.size == size else {})
-        self.masks = Masks(rows, size, device, before.masks if before else None)
+        self.edits: Edits = Edits(rows, size, device, before.edits.by_row if before and before.size == size else {})
+        self.masks: Masks = Masks(rows, size, device, before.masks if before else None)
         self.draws = Draws(rows, size, device)
         self.greedy = np.array([not draws(asked[at]) for at in self.masks.at], bool)

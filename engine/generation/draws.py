@@ -67,7 +67,7 @@ class Draws:
 
 
 def _known(peaks: Peaks, places: Any, cuts: Cuts, tokens: Any, best: Any) -> Any:
-    """float32 [rows], the likeliest tokens' probability under the temperature, for rows whose top_p is of all tokens."""
+    """float32 [rows], the likeliest tokens' probability under the temperature, where top_p is of all tokens."""
     import torch
 
     of_all = (cuts.removed > 0) & (cuts.top_k >= peaks.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from engine.batching import Index
 from engine.continuous.row import Row
 from engine.generation.backend import Decoding
 from engine.generation.tally import Tally
+
+#: Repetition, presence and frequency penalties that change nothing.
+_NONE: Final = (1.0, 0.0, 0.0)
 
 
 class Edit:
@@ -25,13 +28,13 @@ class Edit:
         self.ends = np.array([token for token in asked.ends if 0 <= token < size], np.int64)
         self.biased = np.array(list(inside), np.int64)
         self.bias = np.array(list(inside.values()), np.float32)
-        self.penalties = np.array(_penalties(asked), np.float32)
-        self.tally = Tally(row, size) if _penalties(asked) != (1.0, 0.0, 0.0) else None
+        self.penalties = _penalties(asked)
+        self.tally = Tally(row, size) if self.penalties != _NONE else None
 
 
 def edits(asked: Decoding) -> bool:
     """Whether a row asks for any change."""
-    return bool(asked.logit_bias) or asked.min_tokens > 0 or _penalties(asked) != (1.0, 0.0, 0.0)
+    return bool(asked.logit_bias) or asked.min_tokens > 0 or _penalties(asked) != _NONE
 
 
 def _penalties(asked: Decoding) -> tuple[float, float, float]:
@@ -56,10 +59,11 @@ class Edits:
         made = {at: before.get(id(row)) or Edit(row, size) for at, row in enumerate(rows) if edits(row.prompt.decoding)}
         self.by_row = {id(edit.row): edit for edit in made.values()}
         self.early = {at: edit for at, edit in made.items() if edit.fewest > 0}
-        self.counted = {at: edit for at, edit in made.items() if edit.tally is not None}
-        self.biased = {at: edit for at, edit in made.items() if len(edit.biased)}
-        self._bias_at = self._places({at: edit.biased for at, edit in self.biased.items()})
-        self._bias = torch.from_numpy(_joined([edit.bias for edit in self.biased.values()], np.float32)).to(device)
+        self.tallies = {at: edit.tally for at, edit in made.items() if edit.tally is not None}
+        self.biased = [at for at, edit in made.items() if len(edit.biased)]
+        self._penalties = np.array([made[at].penalties for at in self.tallies], np.float32).reshape(-1, 3)
+        self._bias_at = self._places({at: made[at].biased for at in self.biased})
+        self._bias = torch.from_numpy(_joined([made[at].bias for at in self.biased], np.float32)).to(device)
         self._at: Any = None
         self._logits: Any = None
 
@@ -68,13 +72,13 @@ class Edits:
         import torch
 
         early = {at: edit.ends for at, edit in self.early.items() if edit.row.step < edit.fewest}
-        for edit in self.counted.values():
-            edit.tally.update()  # type: ignore[union-attr]
-        changed = sorted({*early, *self.counted, *self.biased})
+        changed = sorted({*early, *self.tallies, *self.biased})
         if not changed:
             return np.zeros(0, np.int64)
+        for tally in self.tallies.values():
+            tally.update()
         flat = logits.view(-1)
-        counted = self._places({at: edit.tally.ids for at, edit in self.counted.items()})  # type: ignore[union-attr]
+        counted = self._places({at: tally.ids for at, tally in self.tallies.items()})
         ended = self._places(early)
         self._at = torch.cat([self._bias_at, counted, ended])
         self._logits = flat[self._at]
@@ -92,16 +96,15 @@ class Edits:
     def _penalised(self, scores: Any) -> Any:
         import torch
 
-        tallies = [edit.tally for edit in self.counted.values() if edit.tally is not None]
+        tallies = list(self.tallies.values())
         counts = torch.from_numpy(_joined([tally.counts for tally in tallies], np.float32)).to(self.device)
-        table = np.array([edit.penalties for edit in self.counted.values()], np.float32).reshape(-1, 3)
-        each = np.repeat(table, [len(tally) for tally in tallies], axis=0)
+        each = np.repeat(self._penalties, [len(tally) for tally in tallies], axis=0)
         repetition, presence, frequency = torch.from_numpy(each.T.copy()).to(self.device)
         scores = torch.where(scores < 0, scores * repetition, scores / repetition)
         return scores - frequency * counts - presence * (counts > 0)
 
     def _places(self, tokens: Mapping[int, Index]) -> Any:
-        """int64 [tokens of all], where they stand in the flat logits; by row."""
+        """int64 [tokens of all], where these of each row stand in the flat logits."""
         import torch
 
         places = [at * self.size + ids for at, ids in tokens.items()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+import numpy as np
+
 from engine.continuous.row import Row
 from engine.generation.stopping import Stopping
 
@@ -30,7 +32,7 @@ class Ending:
 
         @lru_cache(_ANSWERS)
         def completes(strings: tuple[str, ...], token: int) -> bool:
-            [text] = stopping(strings).texts([[token]])
+            [text] = stopping(strings).texts(np.array([[token]]))
             # Spaces between tokens belong to none of them, and special tokens have no text.
             return not text or _PART in text or any(s[-1] in text or s[-1].isspace() for s in strings)
 

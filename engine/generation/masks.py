@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.batching import Index
 from engine.continuous.row import Row
@@ -24,8 +25,8 @@ class Masks:
         self.matchers = [row.matcher for row in rows if row.matcher is not None]
         self.at: Index = np.array([at for at, row in enumerate(rows) if row.matcher is not None], np.int64)
         self.size, self.device = size, device
-        fits = before is not None and len(before.bits) >= len(self.at) and before.size == size
-        self.bits = before.bits if fits and before else np.zeros((len(self.at), -(-size // 32)), np.int32)
+        self._table: Any = before._table if before else _barred(device)
+        self.bits = _room(len(self.at), size, before)
         self._bits: Any = None
 
     def fill(self) -> None:
@@ -53,7 +54,23 @@ class Masks:
         """
         import torch
 
-        bit = torch.arange(32, dtype=torch.int32, device=logits.device)
         for part, some in parts(rows, logits):
-            barred = (self._bits[places[part]][..., None] >> bit & 1).eq(0).flatten(1)[:, : self.size]
-            logits[some] = logits[some].masked_fill(barred, -float("inf"))
+            # Added, since filling where a mask says so takes several times as long on a CPU.
+            eights = self._bits[places[part]].view(torch.uint8).int().flatten()
+            barred = self._table.index_select(0, eights).view(len(some), -1)[:, : self.size]
+            logits.index_add_(0, some, barred)
+
+
+def _room(rows: int, size: int, before: Masks | None) -> npt.NDArray[np.int32]:
+    """Bits for so many rows, those that were there before where they are enough."""
+    if before is not None and before.size == size and len(before.bits) >= rows:
+        return before.bits
+    return np.zeros((rows, -(-size // 32)), np.int32)
+
+
+def _barred(device: Any) -> Any:
+    """float32 [256, 8]: for the bits of a byte, lowest first, 0 where set and -inf where not."""
+    import torch
+
+    allowed = torch.arange(256, device=device)[:, None] >> torch.arange(8, device=device) & 1
+    return torch.zeros((256, 8), device=device).masked_fill(allowed == 0, -float("inf"))

@@ -8,7 +8,7 @@ from typing import Any, Final
 #: Tokens of a block at most, and blocks at least, where the vocabulary has so many.
 _WIDTH: Final = 64
 _BLOCKS: Final = 1024
-#: Logits handled at once: on a CPU so few that they stay in its caches, where memory is neither asked for nor given back.
+#: Logits handled at once: on a CPU so few that caches hold them and no memory is asked for and given back.
 _AT_ONCE: Final = 1 << 20
 _AT_ONCE_ELSEWHERE: Final = 1 << 26
 

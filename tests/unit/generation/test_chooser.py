@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.continuous.row import Row
-from tests.unit.generation.choosing import NEVER, Allowing, chooser, follow, row
+from engine.generation.edits import Edits
+from tests.choosing import NEVER, Allowing, chooser, follow, row, scores_of
 
 ENDS = (3, 11)
 #: What rows may ask for; several of these together, too.
@@ -66,7 +67,7 @@ def test_rows_that_ask_for_the_same_run_together(kind: int) -> None:
         follow(rows, torch.randn(4, 200) * 2, choose)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_rows_come_and_go(data: st.DataObject) -> None:
     torch.manual_seed(data.draw(st.integers(0, 2**31)))
@@ -79,13 +80,21 @@ def test_rows_come_and_go(data: st.DataObject) -> None:
         rows = staying + rows_of(data.draw(st.lists(kinds, min_size=not staying, max_size=2)), first=10 * step + 10)
 
 
-def test_a_wide_vocabulary_is_not_looked_through() -> None:
-    """Likely tokens beside thousands that share what is left, so that nuclei are small, large and in between."""
+def test_a_wide_vocabulary_is_not_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nuclei are small where the spread is wide, nearly everything where there is none, and in between."""
+    monkeypatch.setattr("engine.generation.cuts._everywhere", None)
     torch.manual_seed(1)
     asked = [
         {"temperature": temperature, "top_p": top_p, "min_p": min_p, "top_k": top_k}
         for temperature in (0.5, 1.0, 1.5)
-        for top_p, min_p, top_k in ((0.5, 0, 0), (0.99, 0, 0), (0.9, 1e-4, 0), (1.0, 1e-3, 0), (0.97, 0, 900), (1, 0, 9))
+        for top_p, min_p, top_k in (
+            (0.5, 0, 0),
+            (0.99, 0, 0),
+            (0.9, 1e-4, 0),
+            (1.0, 1e-3, 0),
+            (0.97, 0, 900),
+            (1, 0, 9),
+        )
     ]
     rows, choose = [row(key=key, **each) for key, each in enumerate(asked)], chooser()
     for spread in (6.0, 3.0, 1.0, 0.0):
@@ -129,7 +138,7 @@ def test_a_temperature_of_nothing_draws_nothing() -> None:
 
 
 def test_penalties_by_hand() -> None:
-    """Of 4 4 4 4: token 0 stood in the prompt, 1 was written once, 2 twice, 3 in neither."""
+    """Of 4 4 4 4: token 0 stood in the prompt, 1 was written once, 2 twice, 3 in neither and has a bias of -3."""
     asked = {"written": [1, 2, 2], "logit_bias": {3: -3.0}}
     for one, expected in (
         (row([0], repetition_penalty=2.0, **asked), [2.0, 2.0, 2.0, 1.0]),
@@ -137,8 +146,6 @@ def test_penalties_by_hand() -> None:
         (row([0], frequency_penalty=0.5, **asked), [4.0, 3.5, 3.0, 1.0]),
         (row([0], frequency_penalty=0.5, presence_penalty=1, repetition_penalty=4.0, **asked), [1, -0.5, -1.0, 1.0]),
     ):
-        from engine.generation.edits import Edits
-
         edits, logits = Edits([one], 4, torch.device("cpu"), {}), torch.full((1, 4), 4.0)
         assert edits.apply(logits).tolist() == [0]
         assert logits.tolist() == [expected]
@@ -157,8 +164,6 @@ def test_tokens_outside_the_vocabulary_are_passed_over() -> None:
 )
 def test_tokens_are_drawn_with_their_probabilities(asked: dict[str, Any]) -> None:
     """Pearson's statistic over 2,000 draws of six tokens: 99.9 % of fair ones stay below 20.5 (5 degrees)."""
-    from tests.unit.generation.choosing import scores_of
-
     logits = torch.tensor([0.35, 0.05, 0.25, 0.2, 0.1, 0.05]).log()
     rows, choose = [row(key=key, **{"temperature": 1.0, **asked}) for key in range(500)], chooser()
     expected = scores_of(logits, rows[0])[0].softmax(dim=-1).numpy() * 2000
@@ -171,3 +176,19 @@ def test_tokens_are_drawn_with_their_probabilities(asked: dict[str, Any]) -> Non
     assert counts[expected == 0].sum() == 0
     likely = expected > 0
     assert ((counts - expected)[likely] ** 2 / expected[likely]).sum() < 20.5
+
+
+def test_a_row_that_was_away_is_counted_for_all_that_it_wrote() -> None:
+    choose, asked = chooser(), {"frequency_penalty": 1.5, "repetition_penalty": 1.2}
+    rows = [row([2, 3], key=key, **asked) for key in range(3)]
+    torch.manual_seed(0)
+    follow(rows, torch.randn(3, 12), choose)
+    follow(rows[1:], torch.randn(2, 12), choose)
+    rows[1].append(7, 0.0)  # more than one token between two calls
+    follow(rows[::-1], torch.randn(3, 12), choose)
+
+
+def test_what_is_kept_follows_the_size_of_the_logits() -> None:
+    choose, rows = chooser(), [row([5], repetition_penalty=2.0, grammar=Allowing([[1, 2]])), row(temperature=1.0)]
+    for size in (40, 70, 5000):
+        follow(rows, torch.randn(2, size), choose)
