@@ -28,7 +28,7 @@ class Chosen:
         tokens: int64 [rows], -1 where the logits hold NaN or +Inf, or nothing finite.
         logprob: float32 [rows], natural-log probability of the token under the logits as they came.
         top_ids, top_logprobs: int64 and float32 [rows, k], the likeliest tokens, best first, k the most that any row
-            asks for; 0 and -inf in rows that ask for none.
+            asks for; 0 and -inf where a row asks for none and beyond a vocabulary's end.
     """
 
     tokens: Index
@@ -86,7 +86,7 @@ def _chosen(logits: Any, together: Composition) -> Chosen:
     together.edits.undo(logits)
     stuck = left == -float("inf")
     tokens = tokens.where(~stuck, together.ends)
-    # A mask is not undone: it is of use for tokens that were not taken.
+    # A mask is not undone: it changed tokens that were not taken.
     taken = _at(logits, tokens.clamp(min=0)).where(~stuck, ending)
     tokens = torch.where(values.isfinite(), tokens, -1)
     return Chosen(tokens.cpu().numpy(), (taken - total).cpu().numpy(), top_ids, top_logprobs)
@@ -125,7 +125,9 @@ def _told(peaks: Peaks, together: Composition, total: Any) -> tuple[Index, npt.N
     if asking.size:
         rows = torch.from_numpy(asking).to(total.device)
         values, found = peaks.top(rows, shape[1])
-        ids[asking], logprobs[asking] = found.cpu().numpy(), (values - total[rows, None]).cpu().numpy()
+        some = found.shape[1]  # a small vocabulary may have fewer than are asked for
+        ids[asking, :some] = found.cpu().numpy()
+        logprobs[asking, :some] = (values - total[rows, None]).cpu().numpy()
     return ids, logprobs
 
 

@@ -192,3 +192,9 @@ def test_what_is_kept_follows_the_size_of_the_logits() -> None:
     choose, rows = chooser(), [row([5], repetition_penalty=2.0, grammar=Allowing([[1, 2]])), row(temperature=1.0)]
     for size in (40, 70, 5000):
         follow(rows, torch.randn(2, size), choose)
+
+
+def test_more_likely_tokens_are_told_than_there_are() -> None:
+    found = chooser()(torch.tensor([[0.5, 0.25, 0.25]]).log(), [row(top_logprobs=5)])
+    assert found.top_ids.tolist() == [[0, 1, 2, 0, 0]]
+    np.testing.assert_allclose(np.exp(found.top_logprobs), [[0.5, 0.25, 0.25, 0, 0]], rtol=1e-6)
