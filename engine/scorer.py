@@ -121,8 +121,9 @@ class Scorer:
         for part, values in done:
             group.outputs.put(part, values)
             stats.batches += 1
-            stats.tokens += int(lengths[part].sum())
-            stats.padded_tokens += int(lengths[part].max(initial=0)) * part.size
+            tokens = int(lengths[part].sum())
+            stats.tokens += tokens
+            stats.padded_tokens += tokens if group.encoded.at_once else int(lengths[part].max(initial=0)) * part.size
             if group.encoded.seconds is not None:
                 stats.audio_s += float(group.encoded.seconds[part].sum())
 

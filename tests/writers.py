@@ -1,4 +1,4 @@
-"""Tiny causal models of random weights, and what plain transformers writes with them after tokens, one row at a time."""
+"""Tiny causal models of random weights, and what plain transformers writes with them, one row at a time."""
 
 from __future__ import annotations
 

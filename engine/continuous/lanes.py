@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Tokens of the smallest places.
 _LEAST: Final = 64
+#: A new lane takes one of so many parts of the room that is left.
+_PARTS: Final = 4
 
 
 class Lane:
@@ -141,9 +143,11 @@ class Lanes:
             if lane.prefix is row.prefix and lane.capacity == capacity and not lane.full:
                 lane.take(row)
                 return True
-        width = min(self.width, max(1, waiting), (self.room - self.held) // capacity)
-        if width < 1:
+        room = (self.room - self.held) // capacity
+        if room < 1:
             return False
+        # Of what is left no more than a part, so that rows of other lengths find room, too.
+        width = min(self.width, max(1, waiting), max(1, room // _PARTS))
         lane = Lane(self.layout, row.prefix, capacity, width)
         self.held += width * capacity
         self.lanes.append(lane)

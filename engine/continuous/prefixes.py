@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
-
-import numpy as np
 
 from engine.batching import Index
 
-#: A shared beginning costs a product of its own at every step: of fewer tokens, or of fewer than this saved, it is none.
+#: A shared beginning costs a product of its own at every step: one of fewer tokens, or that saves fewer, is none.
 LEAST_TOKENS: Final = 16
 LEAST_SAVED: Final = 32
 
@@ -39,7 +38,7 @@ def common(prompts: Sequence[Index]) -> list[Common]:
             first written token is chosen by.
     """
     order = sorted(range(len(prompts)), key=lambda i: prompts[i].astype(">u4").tobytes())
-    alike = [_alike(prompts[a], prompts[b]) for a, b in zip(order[:-1], order[1:], strict=True)]
+    alike = [_alike(prompts[a], prompts[b]) for a, b in pairwise(order)]
     return [Common(length, tuple(order[i] for i in members)) for length, members in _best(alike)]
 
 

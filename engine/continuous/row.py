@@ -92,4 +92,4 @@ def take(row: Row, chosen: Chosen, at: int) -> None:
     told, logprob = row.prompt.decoding.top_logprobs, float(chosen.logprob[at])
     row.append(int(chosen.tokens[at]), logprob)
     if told is not None:
-        row.tell(logprob, chosen.top_ids[at, :told], chosen.top_logprobs[at, :told])
+        row.tell(logprob, chosen.top_ids[at, :told].astype(np.int32), chosen.top_logprobs[at, :told])

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,8 +27,12 @@ from engine.errors import RowError, non_finite
 from engine.generation.backend import Follow, Prompt, Result, Written, rejected
 from engine.generation.chooser import Chooser, Chosen
 from engine.generation.ending import Ending
+from engine.tasks.limits import positions
 
 log = logging.getLogger(__name__)
+
+#: Tokens of a prompt that are read at once at least: where memory runs out even so, the row can't be written.
+_LEAST_PIECE: Final = 16
 
 
 class Scheduler:
@@ -52,8 +56,10 @@ class Scheduler:
         self.choose = choose
         self.ending = ending
         self.follow = follow
+        self.positions = positions(model)
         self.lanes = Lanes(layout, limits.tokens, limits.lane)
         self.most = limits.rows
+        self.piece = limits.piece
         self.waiting: deque[Sequence] = deque()
         self.reading: deque[Sequence] = deque()
         self.writing: set[Sequence] = set()
@@ -71,6 +77,7 @@ class Scheduler:
             self.done.clear()
 
     def _round(self) -> None:
+        failure = None
         try:
             self._admit()
             if self.reading or self.writing:
@@ -78,16 +85,16 @@ class Scheduler:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            self._less(error)
+            failure = str(error)
+        if failure is not None:  # the error itself holds what the step had made
+            self._less(failure)
 
     def _queue(self, prompts: Many[Prompt]) -> None:
         """Rows in the order in which they are admitted: those with a common beginning together, the longest first.
 
         A row that may write much is begun early, so that it does not write alone at the end.
         """
-        empty = [prompt for prompt in prompts if not prompt.decoding.max_tokens]
-        self.done += [Row(prompt).result("length") for prompt in empty]
-        prompts = [prompt for prompt in prompts if prompt.decoding.max_tokens]
+        prompts = [wanted for prompt in prompts if (wanted := self._wanted(prompt)) is not None]
         rows = [Sequence(Row(prompt), None) for prompt in prompts]
         longest = dict.fromkeys(range(len(rows)), 0)
         group = list(range(len(rows)))
@@ -118,9 +125,13 @@ class Scheduler:
         if not prefix.layers:
             if not self.lanes.reserve(len(prefix.ids)):
                 return False
-            prefix.open(self.layout)
+            try:
+                prefix.open(self.layout)
+            except RuntimeError:
+                self.lanes.release(len(prefix.ids))
+                raise
         while not prefix.ready:
-            self._forward(Step([], [(prefix, min(prefix.left, self.limits.piece))], self.layout))
+            self._forward(Step([], [(prefix, min(prefix.left, self.piece))], self.layout))
         return True
 
     def _place(self, row: Sequence) -> bool:
@@ -146,7 +157,7 @@ class Scheduler:
     def _pieces(self) -> list[tuple[Sequence | Prefix, int]]:
         """The next tokens of prompts, as many as a step reads beside the rows that write."""
         pieces: list[tuple[Sequence | Prefix, int]] = []
-        left = self.limits.piece
+        left = self.piece
         for row in self.reading:
             if left <= 0:
                 break
@@ -172,34 +183,52 @@ class Scheduler:
         return out.logits[0].float()
 
     def _advance(self, rows: Many[Sequence], chosen: Chosen) -> None:
-        """The tokens that were taken; rows that end give their results."""
-        for at, row in enumerate(rows):
+        """The tokens that were taken; rows that end give their results, those that fill their places get larger."""
+        for row in rows:
             if row not in self.writing:
                 self.reading.remove(row)
                 self.writing.add(row)
                 assert row.lane is not None
                 row.lane.write(row)
+        for at, row in enumerate(rows):
+            if chosen.tokens[at] >= 0:
+                take(row.row, chosen, at)
+        for at, row in enumerate(rows):
             if chosen.tokens[at] < 0:
-                self._drop(row)
-                self.done.append(rejected(row.row.prompt, non_finite()))
-                continue
-            take(row.row, chosen, at)
-            reason = self.ending(row.row)
-            if reason is not None:
+                self._poisoned(row)
+            elif (reason := self.ending(row.row)) is not None:
                 self._end(row, row.row.result(reason))
             elif row.lane is not None and row.length == row.lane.capacity:
                 self._grow(row, row.length + 1)
 
+    def _poisoned(self, row: Sequence) -> None:
+        """Keys and values of a row whose logits are not numbers may be none either: the place's next row has zeros."""
+        for pair in row.views():
+            for tensor in pair:
+                tensor.zero_()
+        self._drop(row)
+        self.done.append(rejected(row.row.prompt, non_finite()))
+
     def _end(self, row: Sequence, written: Written) -> None:
-        self.done.append(written)
-        following = None if self.follow is None else self.follow(written)
+        following = self._ended(written)
         if following is None:
             self._drop(row)
-        elif not following.decoding.max_tokens:
-            self._drop(row)
-            self.done.append(Row(following).result("length"))
         else:
             self._go_on(row, following)
+
+    def _ended(self, written: Written) -> Prompt | None:
+        """Gives a result. The prompt that goes on from it, where there is one and it has tokens to write."""
+        self.done.append(written)
+        following = None if self.follow is None else self.follow(written)
+        return None if following is None else self._wanted(following)
+
+    def _wanted(self, prompt: Prompt) -> Prompt | None:
+        """The prompt, where it fits the model and has tokens to write; else its result is given."""
+        if self.positions is not None and len(prompt.ids) + prompt.decoding.max_tokens > self.positions:
+            reason = f"expected at most {self.positions} tokens of prompt and answer, the model's positions"
+            self.done.append(rejected(prompt, RowError("too_long", f"{reason}: shorten one of them")))
+            return None
+        return prompt if prompt.decoding.max_tokens else self._ended(Row(prompt).result("length"))
 
     def _go_on(self, row: Sequence, prompt: Prompt) -> None:
         """The next prompt of a row, whose tokens that are there already stay."""
@@ -222,10 +251,15 @@ class Scheduler:
 
     def _grow(self, row: Sequence, tokens: int) -> bool:
         """A larger place; where there is no room the row gives way and is read again later, and it is False."""
-        if self.lanes.grow(row, tokens, len(self.waiting)):
-            return True
-        self._wait(row)
-        return False
+        try:
+            grown = self.lanes.grow(row, tokens, len(self.waiting))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            grown = False
+        if not grown:
+            self._wait(row)
+        return grown
 
     def _wait(self, row: Sequence) -> None:
         if row.lane is not None:
@@ -234,18 +268,21 @@ class Scheduler:
         row.back()
         self.waiting.appendleft(row)
 
-    def _less(self, error: BaseException) -> None:
-        """Memory ran out in a step: half of the rows give way, and no more run at once from now on."""
+    def _less(self, failure: str) -> None:
+        """Memory ran out: half of the rows give way and no more run at once from now on; of one, less of its prompt."""
         running = sorted([*self.writing, *self.reading], key=lambda row: row.row.step)
         self.most = max(1, len(running) // 2)
-        log.warning("memory ran out with %d rows at once: %d from now on (%s)", len(running), self.most, error)
+        log.warning("memory ran out with %d rows at once: %d from now on (%s)", len(running), self.most, failure)
         for row in running[: max(1, len(running) - self.most)]:
             if row in self.reading:
                 self.reading.remove(row)
             self._wait(row)
         if len(running) < 2:
-            self._refuse(self.waiting.popleft())
-        _give_back(self.layout.device)
+            if self.piece <= _LEAST_PIECE:
+                self._refuse(self.waiting.popleft())
+            self.piece = max(_LEAST_PIECE, self.piece // 2)
+        if self.layout.device.startswith("cuda"):
+            _give_back()
 
     def _drop(self, row: Sequence) -> None:
         """A row that is finished leaves, and the beginning that nobody needs any more."""
@@ -270,8 +307,7 @@ def _forget(prefix: Prefix | None) -> bool:
     return prefix.members == 0
 
 
-def _give_back(device: str) -> None:
+def _give_back() -> None:
     import torch
 
-    if device.startswith("cuda"):
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()

@@ -82,6 +82,7 @@ class Sequence:
     def back(self) -> None:
         """It gave way: its keys and values are gone, and what it has written is read again like its prompt."""
         self.length = 0
+        self.row.cached = min(self.row.cached, 0 if self.prefix is None else len(self.prefix.ids))
         self.ids = np.concatenate([self._behind(), self.row.ids])
 
     def views(self) -> Iterator[tuple[Any, Any]]:

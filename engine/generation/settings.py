@@ -39,6 +39,23 @@ _OTHER_WAYS: Final[Mapping[str, Any]] = {
     "force_words_ids": None,
     "num_beam_groups": 1,
 }
+#: What only transformers' own processors do, with the values that ask for nothing.
+_ALONE: Final[Mapping[str, Any]] = {
+    "sequence_bias": (None,),
+    "no_repeat_ngram_size": (None, 0),
+    "bad_words_ids": (None,),
+    "forced_bos_token_id": (None,),
+    "forced_eos_token_id": (None,),
+    "remove_invalid_values": (None, False),
+    "exponential_decay_length_penalty": (None,),
+    "suppress_tokens": (None,),
+    "begin_suppress_tokens": (None,),
+    "top_h": (None,),
+    "typical_p": (None, 1.0),
+    "epsilon_cutoff": (None, 0.0),
+    "eta_cutoff": (None, 0.0),
+    "renormalize_logits": (None, False),
+}
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,14 @@ class Settings:
     stop: tuple[str, ...]
     start: int | None
     pads: bool
+
+    @property
+    def together(self) -> bool:
+        """Whether a ``Backend`` writes so: tokens taken or drawn one by one, by no processor that it does not have."""
+        asked = self.config
+        return (
+            self.start is None and self.beams == 1 and all(getattr(asked, name) in off for name, off in _ALONE.items())
+        )
 
     @property
     def beams(self) -> int:

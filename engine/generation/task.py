@@ -12,6 +12,8 @@ import pyarrow as pa
 
 from engine.batching import Index
 from engine.errors import RowError
+from engine.generation.backend import Decoding, Prompt, Written
+from engine.generation.backends import backend_of
 from engine.generation.batch import Batch, Completion, padded
 from engine.generation.beams import search
 from engine.generation.params import GenerationParams
@@ -42,6 +44,7 @@ class Prompts:
         params, settings, stopping: what all these rows share.
         fewest, most: int64 [items], tokens to write before the text may end, and at most.
         keys: of each item's random numbers; None where nothing is drawn.
+        decoded: of each item what a backend is asked for; None where only transformers' own processors do it.
     """
 
     tokens: Tokens
@@ -51,6 +54,7 @@ class Prompts:
     fewest: Index
     most: Index
     keys: Sequence[int] | None
+    decoded: Sequence[Decoding] | None = None
 
 
 class GenerationTask(TextTask):
@@ -110,13 +114,22 @@ class GenerationTask(TextTask):
         lengths = encoded.lengths[owner]
         most = made.lengths.most(lengths)
         stopping = Stopping(self.tokenizer, made.config.eos_token_id, made.stop)
-        data = Prompts(encoded.data.tokens, params, made, stopping, made.lengths.fewest(lengths), most, keyed)
-        cost = lengths + most * made.beams if made.start is not None else (lengths + most) * made.beams
+        fewest = made.lengths.fewest(lengths)
+        decoded = [decoding(made, stopping, *one) for one in zip(fewest, most, strict=True)] if made.together else None
+        data = Prompts(encoded.data.tokens, params, made, stopping, fewest, most, keyed, decoded)
+        if decoded is not None:  # a backend takes all of them at once
+            cost = np.zeros(len(owner), np.int64)
+        elif made.start is not None:
+            cost = lengths + most * made.beams
+        else:
+            cost = (lengths + most) * made.beams
         return Encoded(encoded.rows, lengths, owner, data, encoded.failures, cost.astype(np.int64))
 
     def forward(self, encoded: Encoded, items: Index) -> list[Any]:
-        """For each item its completions, as a tuple; an array of NaN where the model gave NaN or Inf."""
+        """For each item its completions, as a tuple; an array of NaN where the model gave NaN or Inf, or a RowError."""
         data: Prompts = encoded.data
+        if data.decoded is not None:
+            return self._together(encoded, items, data.decoded)
         ids, real = padded(data.tokens, encoded.owner[items], self.tokenizer.pad_token_id, left=self.pads_left)
         most, drawn = data.most[items], None
         if data.keys is not None:
@@ -128,6 +141,43 @@ class GenerationTask(TextTask):
             written = write(self.model, batch, data.settings, data.stopping)
             found = [None if one is None else (one,) for one in written]
         return [np.full(1, np.nan) if one is None else one for one in found]
+
+    def _together(self, encoded: Encoded, items: Index, decoded: Sequence[Decoding]) -> list[Any]:
+        """The same by the model's backend."""
+        data: Prompts = encoded.data
+        keys = [0] * len(decoded) if data.keys is None else data.keys
+        sequences, ids = encoded.owner, data.tokens.ids
+        prompts = [
+            Prompt(item, ids[data.tokens.of(sequences[item])], decoded[item], keys[item]) for item in items.tolist()
+        ]
+        found: dict[int, Any] = {}
+        for result in backend_of(self.loaded).generate(prompts):
+            if isinstance(result, Written):
+                found[result.id] = (Completion(result.ids, result.finish_reason, result.logprob),)
+            else:
+                found[result[0]] = result[1]
+        return [found[item] for item in items.tolist()]
+
+
+def decoding(made: Settings, stopping: Stopping, fewest: int, most: int) -> Decoding:
+    """What these settings ask of a backend, for a text of so many tokens."""
+    config = made.config
+    drawn: dict[str, Any] = {}
+    if config.do_sample:
+        drawn = {
+            "temperature": float(config.temperature),
+            "top_k": int(config.top_k or 0),
+            "top_p": 1.0 if config.top_p is None else float(config.top_p),
+            "min_p": float(config.min_p or 0.0),
+        }
+    return Decoding(
+        max_tokens=int(most),
+        min_tokens=int(fewest),
+        repetition_penalty=float(config.repetition_penalty),
+        ends=tuple(stopping.ends.tolist()),
+        stop=stopping.strings,
+        **drawn,
+    )
 
 
 def seeds(column: pa.Array | None, params: Any, rows: int) -> list[int | None]:

@@ -48,6 +48,11 @@ class Encoded:
         return self.lengths if self.cost is None else self.cost
 
     @property
+    def at_once(self) -> bool:
+        """Whether ``forward`` takes all items of a window together, and pads none: no item takes of the budget."""
+        return self.cost is not None and not self.cost.any()
+
+    @property
     def sound(self) -> Index:
         """int64 [items that go through the model]: those of rows without a failure."""
         return np.flatnonzero(~np.isin(self.owner, list(self.failures)))
