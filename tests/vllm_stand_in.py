@@ -186,7 +186,9 @@ class LLM:
         )
 
     def _write(self, ids: list[int], params: SamplingParams) -> tuple[list[int], FlatLogprobs, str, int | str | None]:
-        assert params.flat_logprobs and params.logprobs is not None and params.max_tokens is not None
+        assert params.flat_logprobs
+        assert params.logprobs is not None
+        assert params.max_tokens is not None
         generator = torch.Generator().manual_seed(params.seed or 0)
         written: list[int] = []
         told = FlatLogprobs()

@@ -108,7 +108,7 @@ def test_texts_end_as_asked(loaded: LoadedModel, backend: Backend) -> None:
                     prompt(loaded, TEXTS[1], 1, ends=(end,)),
                     prompt(loaded, TEXTS[1], 2, ends=(end,), min_tokens=3),
                     prompt(loaded, TEXTS[1], 3, ends=(), stop=(string,)),
-                    prompt(loaded, TEXTS[1], 4, grammar=Format({"type": "choice", "choices": choices})),
+                    prompt(loaded, TEXTS[1], 4, ends=(), grammar=Format({"type": "choice", "choices": choices})),
                     prompt(loaded, TEXTS[1], 5, max_tokens=0),
                     prompt(loaded, TEXTS[1], 6, max_tokens=1, ends=()),
                 ]

@@ -114,7 +114,7 @@ def test_formats(response_format: Mapping[str, Any], expected: dict[str, Any]) -
 
 
 def test_what_vllm_would_change_is_refused() -> None:
-    with pytest.raises(RowError, match="invalid_parameter: expected a temperature of 0 or at least 0.01"):
+    with pytest.raises(RowError, match=r"invalid_parameter: expected a temperature of 0 or at least 0\.01"):
         asked(temperature=0.001)
     with pytest.raises(RowError, match="json_object, json_schema, regex or choice for vLLM, got xml"):
         constraint({"type": "xml"})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DeviceError
+from engine.generation.backends import backend_of
 from engine.models.load import LoadedModel
 from engine.vllm.backend import VllmBackend
 from engine.vllm.folder import checkpoint
@@ -42,6 +43,14 @@ def test_it_is_started_once_with_every_choice_made(loaded: LoadedModel) -> None:
     }
     # In the worker's process, and without telling anybody.
     assert (os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"], os.environ["VLLM_NO_USAGE_STATS"]) == ("0", "1")
+
+
+def test_a_model_that_was_loaded_for_it_is_written_with_it(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.generation.backends._make", lambda model, tokenizer: "the engine's own")
+    assert isinstance(backend_of(loaded), VllmBackend)
+    assert backend_of(replace(loaded, backend="transformers")) == "the engine's own"  # type: ignore[comparison-overlap]
 
 
 def test_it_takes_the_gpu_of_the_task(loaded: LoadedModel) -> None:
