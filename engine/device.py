@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -42,13 +42,13 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What one worker sees. Picklable; memory in bytes; ``vllm`` is whether it can be imported there."""
+    """What one worker sees. Picklable; memory in bytes; ``vllm`` is its release where it is installed."""
 
     cores: int
     memory: int
     bf16_flag: str | None = None
     gpus: tuple[Gpu, ...] = ()
-    vllm: bool = False
+    vllm: str | None = None
 
 
 def detect() -> Hardware:
@@ -59,7 +59,7 @@ def detect() -> Hardware:
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         bf16_flag=next((flag for flag in _BF16_FLAGS if flag in flags), None),
         gpus=_gpus(),
-        vllm=find_spec("vllm") is not None,
+        vllm=_installed("vllm"),
     )
 
 
@@ -158,6 +158,13 @@ def choose_batch_tokens(
 def gpu_of(device: str, hardware: Hardware) -> Gpu:
     """The GPU that ``cuda:N`` means; the driver's N may be another worker's only one."""
     return hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_flags() -> frozenset[str]:

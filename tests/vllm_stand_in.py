@@ -146,6 +146,11 @@ class LLM:
         self.model_config = SimpleNamespace(max_model_len=longest, get_vocab_size=lambda: config.vocab_size)
         self.max_logprobs = config.vocab_size if max_logprobs == -1 else max_logprobs
         self.seen: set[tuple[int, ...]] = set()
+        self.llm_engine = SimpleNamespace(engine_core=SimpleNamespace(shutdown=self._shutdown))
+        self.running = True
+
+    def _shutdown(self) -> None:
+        self.running = False
 
     def get_tokenizer(self) -> Any:
         return self.tokenizer
@@ -153,6 +158,7 @@ class LLM:
     def generate(
         self, prompts: Sequence[TokensPrompt], sampling_params: Sequence[SamplingParams], *, use_tqdm: bool = True
     ) -> list[Any]:
+        assert self.running, "an engine that was shut down writes nothing"
         if len(prompts) != len(sampling_params):
             raise VLLMValidationError("The lengths of prompts and params must be the same.")
         asked = list(zip((prompt["prompt_token_ids"] for prompt in prompts), sampling_params, strict=True))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from engine.device import Choice, Hardware, gpu_of
@@ -14,6 +15,8 @@ from engine.tasks import is_foreign, task_class
 
 #: What vLLM's releases since 0.21 are compiled for (its documentation, "GPU", requirements).
 _CAPABILITY: Final = (7, 5)
+#: The first release whose API ``engine.vllm`` speaks.
+_RELEASE: Final = (0, 32)
 _INSTALL: Final = "install embercast[vllm] there, or write compute.backend: transformers"
 
 
@@ -40,15 +43,18 @@ def choose_backend(asked: str, hardware: Hardware, device: str, *, task: str) ->
     if asked == "transformers":
         return Choice(asked, "asked for")
     reason = _against_vllm(hardware, device) if "vllm" in backends else f"vLLM does not write {task}"
-    return Choice("transformers", reason) if reason else Choice("vllm", "it is installed, and there is a GPU")
+    if reason:
+        return Choice("transformers", reason)
+    return Choice("vllm", f"{hardware.vllm} is installed, and there is {gpu_of(device, hardware).name}")
 
 
 def check_backend(chosen: str | None, hardware: Hardware, device: str) -> None:
     """Raises DeviceError where this worker can't have the backend that the driver chose. Runs in the worker."""
     if chosen != "vllm":
         return
-    if not hardware.vllm:
-        raise DeviceError(f"expected vLLM, with which the driver plans to write; this worker lacks it: {_INSTALL}")
+    missing = _missing(hardware)
+    if missing:
+        raise DeviceError(f"expected vLLM on this worker, with which the driver plans to write; {missing}: {_INSTALL}")
     if device == "cpu":
         raise DeviceError(
             "expected a GPU for vLLM, with which the driver plans to write; this worker sees none: give its executor "
@@ -60,10 +66,21 @@ def _against_vllm(hardware: Hardware, device: str) -> str:
     """Why ``auto`` is not vLLM; empty where it is."""
     if device == "cpu":
         return "vLLM needs a GPU"
-    if not hardware.vllm:
-        return "vLLM is not installed on the executors"
+    missing = _missing(hardware)
+    if missing:
+        return missing
     gpu = gpu_of(device, hardware)
     if gpu.capability < _CAPABILITY:
         has, needs = (".".join(map(str, one)) for one in (gpu.capability, _CAPABILITY))
         return f"{gpu.name} has compute capability {has}, vLLM needs {needs}"
+    return ""
+
+
+def _missing(hardware: Hardware) -> str:
+    """What there is not of vLLM; empty where it is installed."""
+    if hardware.vllm is None:
+        return "vLLM is not installed on the executors"
+    major, minor, *_ = (int(part) for part in re.findall(r"\d+", f"{hardware.vllm}.0.0"))
+    if (major, minor) < _RELEASE:
+        return f"vLLM {hardware.vllm} is installed on the executors, {'.'.join(map(str, _RELEASE))} is needed"
     return ""

@@ -30,10 +30,16 @@ def make(loaded: LoadedModel) -> Backend:
     """
     folder = checkpoint(loaded.model, loaded.manifest)
     if (folder, loaded.device) not in _engines:
-        _engines.clear()
-        gc.collect()  # the memory that the last model's engine holds
+        _stop_all()
         _engines[folder, loaded.device] = _start(folder, loaded)
     return VllmBackend(_engines[folder, loaded.device])
+
+
+def _stop_all() -> None:
+    """Gives back the memory that the last model's engine holds, whoever still has a hand on it."""
+    while _engines:
+        _engines.popitem()[1].llm_engine.engine_core.shutdown()
+    gc.collect()
 
 
 def _start(folder: Path, loaded: LoadedModel) -> Any:

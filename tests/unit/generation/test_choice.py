@@ -18,7 +18,7 @@ V100: Final = Gpu("Tesla V100-SXM2-16GB", (7, 0), 16 << 30)
 WRITES: Final = "text-generation"
 
 
-def machine(*gpus: Gpu, vllm: bool = True) -> Hardware:
+def machine(*gpus: Gpu, vllm: str | None = "0.32.0") -> Hardware:
     return Hardware(cores=8, memory=32 << 30, gpus=gpus, vllm=vllm)
 
 
@@ -30,11 +30,19 @@ def _writes_with_both(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("asked", "hardware", "device", "value", "reason"),
     [
-        ("auto", machine(A100), "cuda:0", "vllm", "it is installed, and there is a GPU"),
-        ("auto", machine(V100, A100), "cuda:1", "vllm", "it is installed, and there is a GPU"),
+        ("auto", machine(A100), "cuda:0", "vllm", "0.32.0 is installed, and there is NVIDIA A100-SXM4-40GB"),
+        ("auto", machine(V100, A100), "cuda:1", "vllm", "0.32.0 is installed, and there is NVIDIA A100-SXM4-40GB"),
         ("auto", machine(), "cpu", "transformers", "vLLM needs a GPU"),
         ("auto", machine(A100), "cpu", "transformers", "vLLM needs a GPU"),
-        ("auto", machine(A100, vllm=False), "cuda:0", "transformers", "vLLM is not installed on the executors"),
+        ("auto", machine(A100, vllm=None), "cuda:0", "transformers", "vLLM is not installed on the executors"),
+        (
+            "auto",
+            machine(A100, vllm="0.20.1rc2"),
+            "cuda:0",
+            "transformers",
+            "vLLM 0.20.1rc2 is installed on the executors, 0.32 is needed",
+        ),
+        ("auto", machine(A100, vllm="1"), "cuda:0", "vllm", "1 is installed, and there is NVIDIA A100-SXM4-40GB"),
         (
             "auto",
             machine(V100, A100),
@@ -44,7 +52,7 @@ def _writes_with_both(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ("transformers", machine(A100), "cuda:0", "transformers", "asked for"),
         ("vllm", machine(A100), "cuda:0", "vllm", "asked for"),
-        ("vllm", machine(V100, vllm=False), "cuda:0", "vllm", "asked for"),
+        ("vllm", machine(V100, vllm=None), "cuda:0", "vllm", "asked for"),
     ],
 )
 def test_choice(asked: str, hardware: Hardware, device: str, value: str, reason: str) -> None:
@@ -80,10 +88,12 @@ def test_refused_on_the_driver(device: str, task: str, error: type[EmbercastErro
 
 def test_the_worker_has_what_the_driver_chose_or_says_so() -> None:
     for chosen in (None, "transformers"):
-        check_backend(chosen, machine(vllm=False), "cpu")
+        check_backend(chosen, machine(vllm=None), "cpu")
     check_backend("vllm", machine(A100), "cuda:0")
-    with pytest.raises(DeviceError, match=r"this worker lacks it: install embercast\[vllm\] there, or write"):
-        check_backend("vllm", machine(A100, vllm=False), "cuda:0")
+    with pytest.raises(DeviceError, match=r"is not installed on the executors: install embercast\[vllm\] there"):
+        check_backend("vllm", machine(A100, vllm=None), "cuda:0")
+    with pytest.raises(DeviceError, match=r"vLLM 0\.9\.2 is installed on the executors, 0\.32 is needed"):
+        check_backend("vllm", machine(A100, vllm="0.9.2"), "cuda:0")
     with pytest.raises(DeviceError, match="this worker sees none: give its executor one"):
         check_backend("vllm", machine(), "cpu")
 

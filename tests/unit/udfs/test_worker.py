@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from engine.device import Gpu, Hardware
+from engine.device import Choice, Gpu, Hardware
 from engine.errors import DeviceError
 from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from engine.options import Compute, Request
+from engine.schema import SCHEMAS
 from tests import generation
 from udfs import worker
+from udfs.scoring import PreparedModel
 
-GPU = Hardware(cores=2, memory=8 << 30, gpus=(Gpu("NVIDIA L4", (8, 9), 22 << 30),), vllm=True)
+GPU = Hardware(cores=2, memory=8 << 30, gpus=(Gpu("NVIDIA L4", (8, 9), 22 << 30),), vllm="0.32.0")
 
 
 @dataclass
@@ -53,8 +57,28 @@ def test_vllm_has_the_gpu_and_the_model_stays_mapped(weights: Here) -> None:
 
 def test_a_worker_without_it_writes_nothing(weights: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "detect", lambda: Hardware(cores=2, memory=8 << 30, gpus=GPU.gpus))
-    with pytest.raises(DeviceError, match="with which the driver plans to write; this worker lacks it"):
+    with pytest.raises(DeviceError, match="with which the driver plans to write; vLLM is not installed"):
         described(weights, "vllm")._scorer()
+
+
+def test_what_the_driver_chose_travels(weights: Here) -> None:
+    def prepared(backend: Choice[str] | None) -> PreparedModel:
+        nothing: Any = SimpleNamespace(task="text-generation")
+        return PreparedModel(
+            ref=nothing,
+            bundle=nothing,
+            weights=weights,
+            params={},
+            device=Choice("cuda:0", "the first visible GPU"),
+            dtype=Choice("float32", "asked for"),
+            hardware=GPU,
+            compute=Compute(),
+            schema=SCHEMAS["text-generation"],
+            backend=backend,
+        )
+
+    assert prepared(Choice("vllm", "asked for")).descriptor({"text": "body"}).backend == "vllm"
+    assert prepared(None).descriptor({"text": "body"}).backend is None
 
 
 def test_the_choice_is_logged(weights: Here, caplog: pytest.LogCaptureFixture) -> None:

@@ -62,9 +62,11 @@ def test_it_takes_the_gpu_of_the_task(loaded: LoadedModel) -> None:
 def test_another_model_takes_the_place_of_the_first(loaded: LoadedModel) -> None:
     from engine.vllm import start
 
-    make(loaded)
-    make(replace(loaded, device="cuda:1"))
+    first, second = make(loaded), make(replace(loaded, device="cuda:1"))
     assert [device for _, device in start._engines] == ["cuda:1"]
+    assert isinstance(first, VllmBackend)
+    assert isinstance(second, VllmBackend)
+    assert (first.llm.running, second.llm.running) == (False, True)
 
 
 def test_the_model_here_stays_off_the_device(loaded: LoadedModel) -> None:
