@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.errors import RowError, non_finite
+from engine.errors import DeviceError, RowError, non_finite
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _is_fatal(error: Exception) -> bool:
     if is_out_of_memory(error):
         return False
-    return type(error).__name__ == "AcceleratorError" or "CUDA error" in str(error)
+    lost = isinstance(error, DeviceError) or type(error).__name__ == "AcceleratorError"
+    return lost or "CUDA error" in str(error)
 
 
 def row_error(error: Exception, code: str) -> RowError:

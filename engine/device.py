@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -41,12 +42,13 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What one worker sees. Picklable; memory in bytes."""
+    """What one worker sees. Picklable; memory in bytes; ``vllm`` is its release where it is installed."""
 
     cores: int
     memory: int
     bf16_flag: str | None = None
     gpus: tuple[Gpu, ...] = ()
+    vllm: str | None = None
 
 
 def detect() -> Hardware:
@@ -57,6 +59,7 @@ def detect() -> Hardware:
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         bf16_flag=next((flag for flag in _BF16_FLAGS if flag in flags), None),
         gpus=_gpus(),
+        vllm=_installed("vllm"),
     )
 
 
@@ -115,7 +118,7 @@ def choose_dtype(
             raise DeviceError("expected float32 or bfloat16 on a CPU, got float16, which is slower there than float32")
         return Choice(asked, "asked for")
     if device != "cpu":
-        gpu = hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+        gpu = gpu_of(device, hardware)
         capability = ".".join(map(str, gpu.capability))
         if gpu.capability >= (8, 0):
             return Choice("bfloat16", f"{gpu.name} has compute capability {capability}")
@@ -146,10 +149,22 @@ def choose_batch_tokens(
         return Choice(int(asked), "asked for")
     if device == "cpu":
         return Choice(4096, "CPU: the best of 512 to 8,192 measured")
-    gpu = hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+    gpu = gpu_of(device, hardware)
     room = max(0, gpu.memory - weight_bytes) // 4 // (64 * 4 * max(hidden, 1))
     tokens = max(2048, min(131_072, room))
     return Choice(tokens, f"a quarter of what {gpu.name} has left beside the weights, at most 131,072")
+
+
+def gpu_of(device: str, hardware: Hardware) -> Gpu:
+    """The GPU that ``cuda:N`` means; the driver's N may be another worker's only one."""
+    return hardware.gpus[int(device.partition(":")[2] or 0) if len(hardware.gpus) > 1 else 0]
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_flags() -> frozenset[str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from engine.errors import ParameterError
 
 DTYPES: Final = ("auto", "float32", "bfloat16", "float16")
+BACKENDS: Final = ("auto", "transformers", "vllm")
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,14 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Compute:
-    """What to compute on. ``auto`` is decided in ``engine.device``, each with its reason.
+    """What to compute on. ``auto`` is decided in ``engine.device`` and ``engine.generation.choice``, with a reason.
 
     Args:
         dtype: auto, float32, bfloat16 or float16 of the weights and activations.
         device: auto, cpu, cuda or cuda:N.
         batch_tokens: padded tokens a micro-batch holds at most; ``auto`` chooses by device and model.
         threads: CPU threads a worker uses; ``auto`` is what Spark gave to the task.
+        backend: auto, transformers or vllm: what writes the texts of a task that writes.
         window_rows, window_bytes: bounds of the window within which rows are sorted and equal inputs are scored once.
     """
 
@@ -41,12 +43,15 @@ class Compute:
     device: str = "auto"
     batch_tokens: int | str = "auto"
     threads: int | str = "auto"
+    backend: str = "auto"
     window_rows: int = 8192
     window_bytes: int = 32 << 20
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise ParameterError(f"expected dtype to be one of {', '.join(DTYPES)}; got {self.dtype!r}")
+        if self.backend not in BACKENDS:
+            raise ParameterError(f"expected backend to be one of {', '.join(BACKENDS)}; got {self.backend!r}")
         kind, _, index = self.device.partition(":")
         if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
             raise ParameterError(f"expected device to be auto, cpu, cuda or cuda:N; got {self.device!r}")

@@ -100,10 +100,14 @@ class JobDefinition(Section):
         return engine.options.Request(inputs=inputs, params=self.params)
 
     def compute_options(self) -> engine.options.Compute:
-        """Dtype, device, token budget and threads, as asked for."""
+        """Dtype, device, token budget, threads and backend, as asked for."""
         asked = self.compute
         return engine.options.Compute(
-            dtype=asked.dtype, device=asked.device, batch_tokens=asked.batch_tokens, threads=asked.threads
+            dtype=asked.dtype,
+            device=asked.device,
+            batch_tokens=asked.batch_tokens,
+            threads=asked.threads,
+            backend=asked.backend,
         )
 
 

@@ -45,6 +45,7 @@ class Plan:
         tried: rows of the trial; failed: of these, rows with an error, by code.
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
         notes: what the model says of itself that a run depends on.
+        backend: what writes the texts, with its reason; None for a task that writes none.
     """
 
     job: str
@@ -70,6 +71,7 @@ class Plan:
     failed: Mapping[str, int]
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    backend: Choice[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -96,6 +98,7 @@ class Plan:
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             ("device", str(self.device)),
             ("dtype", str(self.dtype)),
+            *([("backend", str(self.backend))] if self.backend else []),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
             ("batch_tokens", str(self.batch_tokens)),
             ("expected", self._expected()),
@@ -170,6 +173,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
             *_warnings(definition, found, half, taken.rows.num_rows, failed),
         ),
         notes=model.ref.notes,
+        backend=model.backend,
     )
 
 

@@ -136,6 +136,11 @@ class ComputeSection(Section):
     threads: Literal["auto"] | Positive = Field(
         default="auto", description="auto or the CPU threads of a worker, a whole number above 0", examples=[2]
     )
+    backend: Literal["auto", "transformers", "vllm"] = Field(
+        default="auto",
+        description="auto, transformers or vllm: what writes the texts of a task that writes",
+        examples=["auto"],
+    )
     weights_path: Text | None = Field(
         default=None, description="a folder that every host sees, for the weights", examples=["/mnt/shared/weights"]
     )

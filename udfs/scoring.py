@@ -13,6 +13,7 @@ from engine.audio.roots import absolute
 from engine.audio.storage import Storage
 from engine.device import Choice, Hardware, choose_device, choose_dtype
 from engine.errors import ParameterError, SchemaError
+from engine.generation.choice import choose_backend
 from engine.models.artifact import make_artifact_bundle
 from engine.models.bundle import Bundle, make_bundle
 from engine.models.pipelines import NOT_CALLED
@@ -52,6 +53,8 @@ class PreparedModel:
     compute: Compute
     schema: TaskSchema
     storage: Storage = field(default_factory=Storage)
+    #: What writes the texts; None for a task that writes none.
+    backend: Choice[str] | None = None
 
     @property
     def task(self) -> str:
@@ -67,7 +70,8 @@ class PreparedModel:
         """What travels to the workers, for inputs given as role → column."""
         request = Request(inputs=dict(inputs), params=self.params)
         pinned = self.schema if self.foreign else None
-        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage)
+        backend = None if self.backend is None else self.backend.value
+        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage, backend)
 
 
 def prepare(
@@ -89,7 +93,7 @@ def prepare(
         task: None takes what the model says.
         params: the task's parameters, over those that the model was logged with; ``engine.options.Column`` where a
             column gives the value, and the logged one where it is null.
-        compute: dtype, device, batch_tokens, threads, window.
+        compute: dtype, device, batch_tokens, threads, backend, window.
         weights_path: a folder that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
         sample: rows that the struct of a model outside the task table is learned from.
@@ -109,6 +113,7 @@ def prepare(
         dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype, half=half)
     else:
         dtype = foreign.dtype(ref.task, compute.dtype)
+    backend = choose_backend(compute.backend, hardware, device.value, task=ref.task)
     bundle = make_artifact_bundle(ref) if ref.task == PYFUNC else make_bundle(ref, dtype.value)
     if ref.task in SCHEMAS:
         check(ref.task, bundle, merged)
@@ -128,6 +133,7 @@ def prepare(
         compute=compute,
         schema=schema,
         storage=storage_of(spark, getattr(parsed, "roots", ())),
+        backend=backend,
     )
 
 
@@ -148,6 +154,7 @@ def score(
     device: str = "auto",
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
+    backend: str = "auto",
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     profile: Any = None,
@@ -161,8 +168,8 @@ def score(
         input: the column of the task's main input, or input role → column (``{"text": "body", "text_pair": "title"}``).
         output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``, or for a model outside
             the task table what is learned from the first rows of ``df`` when this is called.
-        task, params, dtype, device, batch_tokens, threads, weights_path, allow_foreign_code: as for ``prepare`` and
-            ``Compute``; a prepared model has them already.
+        task, params, dtype, device, batch_tokens, threads, backend, weights_path, allow_foreign_code: as for
+            ``prepare`` and ``Compute``; a prepared model has them already.
         profile: a ``pyspark.resource.ResourceProfile``, for the stage to run where GPUs are.
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
 
@@ -170,7 +177,7 @@ def score(
     for a column that is missing, of the wrong type or there already, and for paths of recordings without roots.
     """
     if isinstance(model, str):
-        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
+        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads, backend=backend)
         model = prepare(
             df.sparkSession,
             model,

@@ -37,6 +37,7 @@ def udf(
     device: str = "auto",
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
+    backend: str = "auto",
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     sample: DataFrame | None = None,
@@ -56,7 +57,7 @@ def udf(
     Raises ParameterError for a parameter from a column (take ``udfs.score``) and for an unknown or missing kind.
     """
     if isinstance(model, str):
-        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads)
+        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads, backend=backend)
         model = prepare(
             spark,
             model,

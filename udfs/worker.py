@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.audio.storage import Storage
 from engine.device import choose_batch_tokens, choose_device, choose_threads, detect
+from engine.generation.choice import check_backend
 from engine.models.load import load
 from engine.models.manifest import Manifest
 from engine.options import Compute, Request
@@ -36,6 +37,8 @@ class Descriptor:
     pinned: TaskSchema | None = None
     #: How object stores that rows name are reached.
     storage: Storage = field(default_factory=Storage)
+    #: What writes the texts, as the driver chose; None for a task that writes none.
+    backend: str | None = None
 
     def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
         """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""
@@ -52,6 +55,7 @@ class Descriptor:
         cpus, address = _task_resources()
         threads = choose_threads(self.compute.threads, hardware, task_cpus=cpus)
         device = choose_device(self.compute.device, hardware, address=address)
+        check_backend(self.backend, hardware, device.value)
         _use_threads(threads.value)
         task, manifest = self._task(device.value)
         batch_tokens = choose_batch_tokens(
@@ -61,7 +65,8 @@ class Descriptor:
             hidden=manifest.hidden,
             weight_bytes=manifest.weight_bytes,
         )
-        _log_once(f"device {device}, {manifest.dtype}, threads {threads}, batch_tokens {batch_tokens}")
+        written = f"texts by {self.backend}, " if self.backend else ""
+        _log_once(f"device {device}, {manifest.dtype}, {written}threads {threads}, batch_tokens {batch_tokens}")
         return Scorer(task, self.request, batch_tokens=batch_tokens.value, compute=self.compute)
 
     def _task(self, device: str) -> tuple[Task, Manifest]:
@@ -69,7 +74,7 @@ class Descriptor:
         if self.pinned is not None:
             made = foreign.task(self.task, folder, device, self.pinned)
             return made, made.manifest
-        loaded = load(folder, device)
+        loaded = load(folder, device, self.backend or "transformers")
         task = task_class(self.task)(loaded)
         task.storage = self.storage
         return task, loaded.manifest

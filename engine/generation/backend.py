@@ -31,6 +31,10 @@ class Matcher(Protocol):
 class Grammar(Protocol):
     """What a text has to look like, made ready for a tokenizer; shared by every text that is asked for it."""
 
+    @property
+    def response_format(self) -> Mapping[str, Any]:
+        """What it was made from, for a backend that makes its own of it."""
+
     def matcher(self) -> Matcher:
         """At the start of a text."""
 

@@ -12,12 +12,21 @@ from engine.models.load import LoadedModel
 log = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=2)
 def backend_of(loaded: LoadedModel) -> Backend:
-    """The backend of a loaded model: all prompts together, or one by one where its layers don't allow it.
+    """The backend of a loaded model: vLLM where it was loaded for that, else this engine's own.
 
-    Those of the two models last used are kept, as the models are.
+    Its own writes all prompts together, or one by one where the model's layers don't allow it.
     """
+    if loaded.backend == "vllm":
+        from engine.vllm.start import make
+
+        return make(loaded)
+    return _own(loaded)
+
+
+@lru_cache(maxsize=2)
+def _own(loaded: LoadedModel) -> Backend:
+    """Those of the two models last used are kept, as the models are."""
     return _make(loaded.model, loaded.tokenizer)
 
 

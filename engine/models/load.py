@@ -18,6 +18,9 @@ from engine.models.tensors import map_tensors
 class LoadedModel:
     """A model ready to be called: on ``device``, gradients off.
 
+    One that vLLM writes with stays mapped from its file, and only its configuration is asked for: vLLM has the weights
+    on the device itself.
+
     Args:
         model: of transformers.
         tokenizer: of transformers; None for a task that needs none.
@@ -25,6 +28,8 @@ class LoadedModel:
         device: cpu or cuda:N.
         features: transformers' feature extractor, of a model of audio.
         vocoder: that makes waveforms of the model's spectrograms, where it lies beside it.
+        path: the bundle's folder.
+        backend: what writes its texts: transformers or vllm.
     """
 
     model: Any
@@ -33,6 +38,8 @@ class LoadedModel:
     device: str
     features: Any = None
     vocoder: Any = None
+    path: Path | None = None
+    backend: str = "transformers"
 
     def __call__(self, **inputs: Any) -> Any:
         """The model's output for tensors on ``device``, in inference mode."""
@@ -42,13 +49,13 @@ class LoadedModel:
             return self.model(**inputs)
 
 
-def load(path: Path, device: str) -> LoadedModel:
-    """Loads a bundle, once per process and device; the two last used are kept. One made again in its place is new.
+def load(path: Path, device: str, backend: str = "transformers") -> LoadedModel:
+    """Loads a bundle, once per process, device and backend; the two last used are kept. One made again is new.
 
     On a CPU every parameter stays in the file's mapping, so that all workers of a host share one copy. Nothing is
     asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
     """
-    return _load(path, device, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
+    return _load(path, device, backend, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
 
 
 def _identity(file: Path) -> tuple[int, int, int]:
@@ -57,7 +64,7 @@ def _identity(file: Path) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) -> LoadedModel:
+def _load(path: Path, device: str, backend: str, written: tuple[tuple[int, int, int], ...]) -> LoadedModel:
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
     files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
@@ -67,7 +74,8 @@ def _load(path: Path, device: str, written: tuple[tuple[int, int, int], ...]) ->
     if tokenizer is not None and features is None:  # the padding token of a tokenizer of speech is its blank
         _pad_token(model, tokenizer)
     beside = vocoder.load(path / vocoder.FOLDER, device)
-    return LoadedModel(model.eval().requires_grad_(False).to(device), tokenizer, manifest, device, features, beside)
+    model = model.eval().requires_grad_(False).to("cpu" if backend == "vllm" else device)
+    return LoadedModel(model, tokenizer, manifest, device, features, beside, path, backend)
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -90,6 +90,8 @@ class Task(ABC):
     window_rows: ClassVar[int | None] = None
     #: The same in bytes of its inputs.
     window_bytes: ClassVar[int | None] = None
+    #: What may write its texts (``engine.generation.choice``); empty for a task that does not write through a backend.
+    backends: ClassVar[tuple[str, ...]] = ()
     #: Whether any parameter is taken and handed to the model: ``Params`` has one field, ``call``, that holds them.
     open_params: ClassVar[bool] = False
     #: What the loaded model's bundle says of itself; None for a task without a bundle.

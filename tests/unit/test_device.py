@@ -159,3 +159,12 @@ def test_this_machine_is_seen() -> None:
     assert found.cores == len(os.sched_getaffinity(0))
     assert found.memory > GIB // 4
     assert found.bf16_flag in (None, "avx512_bf16", "amx_bf16")
+
+
+def test_a_package_is_told_by_its_release() -> None:
+    from importlib.metadata import version
+
+    from engine.device import _installed
+
+    assert _installed("numpy") == version("numpy")
+    assert _installed("no-such-package") is None

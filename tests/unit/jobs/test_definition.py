@@ -56,6 +56,7 @@ def test_defaults_and_sections(tmp_path: Path) -> None:
     assert job.errors.max_fraction == 0.01
     assert job.request() == Request(inputs={"text": "body"}, params={})
     assert job.compute_options() == Compute()
+    assert load(write(tmp_path, GOOD), overrides=["compute.backend=vllm"]).compute_options() == Compute(backend="vllm")
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,7 @@ errors: {max_fraction: 2}
         (("task: text-classification", "task: text-clasification"), "task", "text-clasification"),
         (("task: text-classification", "compute: {device: gpu}"), "compute.device", '"gpu"'),
         (("task: text-classification", "compute: {max_bytes_per_commit: 1x}"), "compute.max_bytes_per_commit", '"1x"'),
+        (("task: text-classification", "compute: {backend: vlm}"), "compute.backend", '"vlm"; write backend: auto'),
         (("task: text-classification", "compute:"), "compute", "null"),
         (("task: text-classification", "key: [a]"), "key", '"key"; write it as source.key'),
         (("{text: body}", "{texts: body}"), "source.inputs.texts", '"texts"; write text: body'),

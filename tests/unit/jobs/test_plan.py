@@ -82,6 +82,12 @@ def test_a_plan_says_what_is_to_know_of_the_model() -> None:
     assert noted.as_dict()["notes"] == ("the weights were quantized to 4 bits",)
 
 
+def test_a_plan_of_texts_to_write_tells_what_writes_them() -> None:
+    chosen = Choice("transformers", "vLLM is not installed on the executors")
+    assert lines(replace(PLAN, backend=chosen))["backend"] == "transformers (vLLM is not installed on the executors)"
+    assert "backend" not in lines(PLAN)
+
+
 def test_a_plan_promises_nothing_where_nothing_could_be_tried() -> None:
     assert lines(replace(PLAN, tried=0))["expected"] == "unknown: no row has an input"
 

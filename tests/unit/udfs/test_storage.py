@@ -101,7 +101,7 @@ def test_the_worker_tells_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
         def folder(self) -> Path:
             return Path()
 
-    monkeypatch.setattr(worker, "load", lambda folder, device: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(worker, "load", lambda folder, device, backend: SimpleNamespace(manifest=None))
     monkeypatch.setattr(worker, "task_class", lambda name: lambda loaded: FakeHearing())
     storage = Storage((Bucket(name="calls", secret_key="word"),))
     request = Request(inputs={"audio": "audio"})
