@@ -22,6 +22,7 @@ class TextGeneration(GenerationTask):
     architecture = ("ForCausalLM", "LMHeadModel")
     texts = ("prompt",)
     pads_left = True
+    backends = ("transformers", "vllm")
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)
