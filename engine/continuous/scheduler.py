@@ -271,7 +271,8 @@ class Scheduler:
     def _less(self, failure: str) -> None:
         """Memory ran out: half of the rows give way and no more run at once from now on; of one, less of its prompt."""
         running = sorted([*self.writing, *self.reading], key=lambda row: row.row.step)
-        self.most = max(1, len(running) // 2)
+        if len(running) > 1:
+            self.most = len(running) // 2
         log.warning("memory ran out with %d rows at once: %d from now on (%s)", len(running), self.most, failure)
         for row in running[: max(1, len(running) - self.most)]:
             if row in self.reading:
