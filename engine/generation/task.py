@@ -101,8 +101,8 @@ class GenerationTask(TextTask):
         if self.loaded.backend == "vllm" and not made.together:
             raise RowError(
                 "invalid_parameter",
-                "expected greedy writing or sampling, by temperature, top_k, top_p, min_p and repetition_penalty, which "
-                "is what vLLM does; beams and other processors need backend: transformers",
+                "expected greedy writing or sampling, by temperature, top_k, top_p, min_p and repetition_penalty, "
+                "which is what vLLM does; beams and other processors need backend: transformers",
             )
         column = inputs[self.texts[0]]
         texts = prompts([str(text) for text in texts_of(column)], params.prompt_template, prefix)
