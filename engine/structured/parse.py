@@ -30,7 +30,7 @@ def parse(schema: Mapping[str, Any], texts: pa.Array) -> pa.Array:
     asked = read_format({"type": "json_schema", "json_schema": {"schema": schema}})
     assert asked is not None
     kind = typed(schema)
-    return pa.array([_value(asked, kind, text) for text in texts.to_pylist()], kind.type)
+    return pa.array([_value(asked, kind, text) for text in texts.cast(pa.large_binary()).to_pylist()], kind.type)
 
 
 def schema_in(response_format: Any) -> Mapping[str, Any]:
@@ -46,10 +46,11 @@ def schema_in(response_format: Any) -> Mapping[str, Any]:
     return schema
 
 
-def _value(asked: Format, kind: Typed, text: str | None) -> Any:
-    if text is None:
+def _value(asked: Format, kind: Typed, coded: bytes | None) -> Any:
+    if coded is None:
         return None
     try:
+        text = coded.decode()
         check_text(asked, text)
         value = json.loads(text, parse_int=Decimal, parse_float=Decimal)
         return None if value is None else kind.read(value)
