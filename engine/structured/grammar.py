@@ -66,10 +66,17 @@ class TokenMatcher:
 class TokenGrammar:
     """A compiled grammar, shared by every text that is asked for it."""
 
-    def __init__(self, parser: Any, size: int, tokens: int) -> None:
+    def __init__(self, asked: Format, parser: Any, size: int, tokens: int) -> None:
+        self._asked = asked
         self._start = parser
         self._size = size
         self._tokens = tokens
+
+    @property
+    def response_format(self) -> Mapping[str, Any]:
+        """What it was made from."""
+        made: Mapping[str, Any] = json.loads(self._asked.key)
+        return made
 
     def matcher(self) -> TokenMatcher:
         """At the start of a text."""
@@ -102,7 +109,7 @@ def grammar_for(
             kept[size, last] = vocabulary_for(tokenizer, size, last), {}
         vocabulary, made = kept[size, last]
         if asked.key not in made:
-            made[asked.key] = TokenGrammar(_compiled(asked, vocabulary), size, vocabulary.vocab_size)
+            made[asked.key] = TokenGrammar(asked, _compiled(asked, vocabulary), size, vocabulary.vocab_size)
             if len(made) > KEPT:
                 made.pop(next(iter(made)))
         grammar: TokenGrammar = made[asked.key]

@@ -192,6 +192,8 @@ def test_made_once() -> None:
     tokenizer = vocabularies.byte_level()
     made = grammar_for(schema(ORDER), tokenizer, SIZE)
     assert grammar_for(json.loads(json.dumps(schema(ORDER))), tokenizer, SIZE) is made
+    assert made is not None
+    assert made.response_format == schema(ORDER)
     assert grammar_for(schema(ORDER), tokenizer, SIZE + 1) is not made
     assert grammar_for({"type": "text"}, tokenizer, SIZE) is None
     assert grammar_for({"type": "json_object", "json_schema": None}, tokenizer, SIZE) is not None
