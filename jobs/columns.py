@@ -37,7 +37,7 @@ def check(spark: SparkSession, definition: JobDefinition, model: PreparedModel, 
     ]
     expected = None
     if all(name in source.names for name in tables.sink_columns(definition)):
-        expected = tables.sink_schema(definition, source, schema)
+        expected = tables.sink_schema(definition, source, schema, model.params)
         found += _raised(tables.check_sink, spark, definition, expected)
     if found or expected is None:
         raise SchemaError("\n".join(found))

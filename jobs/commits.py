@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
-from jobs import seeds
+from jobs import parsing, seeds
 from jobs.errors import RunError
 from jobs.references import mask, reveal
 from jobs.resolved import Resolved
@@ -119,7 +119,8 @@ class Commits:
             f.current_timestamp().alias("_scored_at"),
         ]
         observed = scored.observe(counts, *sums)
-        return observed.select(*sink_columns(self.definition), sink.output, *provenance), counts
+        parsed = parsing.columns(sink, observed, model.params)
+        return observed.select(*sink_columns(self.definition), sink.output, *parsed, *provenance), counts
 
     def _append(self, scored: DataFrame, batch_id: int) -> None:
         writer = scored.write.format("delta").mode("append")

@@ -160,6 +160,11 @@ class Sink(Place):
         default_factory=list, description="columns of the source to keep beside the key, a list", examples=[["product"]]
     )
     mode: Literal["append"] = Field(default="append", description="append", examples=["append"])
+    parse: Name | None = Field(
+        default=None,
+        description="the name of one more column: the first choice's value, typed by the schema of response_format",
+        examples=["answer"],
+    )
 
     @field_validator("output")
     @classmethod
@@ -170,6 +175,12 @@ class Sink(Place):
     @classmethod
     def _keep_is_free(cls, keep: list[str], info: ValidationInfo) -> list[str]:
         return _free(keep, [info.data["output"]] if "output" in info.data else [])
+
+    @field_validator("parse")
+    @classmethod
+    def _parse_is_free(cls, parse: str | None, info: ValidationInfo) -> str | None:
+        _free([parse] if parse else [], [info.data.get("output", ""), *info.data.get("keep", [])])
+        return parse
 
 
 class Errors(Section):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SchemaError
 from engine.schema import TaskSchema, ddl
+from jobs import parsing
 from jobs.references import reveal
 from jobs.sections import PROVENANCE, Place, Source
 
@@ -83,10 +84,12 @@ def output_before(spark: SparkSession, definition: JobDefinition) -> pa.DataType
     return to_arrow_type(sink.schema[definition.sink.output].dataType)
 
 
-def sink_schema(definition: JobDefinition, source: StructType, gives: TaskSchema) -> StructType:
-    """Key, kept columns, output struct, provenance: what a sink row is.
+def sink_schema(
+    definition: JobDefinition, source: StructType, gives: TaskSchema, params: Mapping[str, Any] | None = None
+) -> StructType:
+    """Key, kept columns, output struct, parsed answers, provenance: what a sink row is. ``params`` are the model's.
 
-    Raises SchemaError with every column of key and keep that the source lacks.
+    Raises SchemaError with every column of key and keep that the source lacks, and for answers that can't be parsed.
     """
     from pyspark.sql.types import DataType, StructField, StructType
 
@@ -98,7 +101,8 @@ def sink_schema(definition: JobDefinition, source: StructType, gives: TaskSchema
     output = StructField(sink.output, DataType.fromDDL(ddl(gives.output)))
     provenance = zip(PROVENANCE, _PROVENANCE_TYPES, strict=True)
     added = [StructField(name, DataType.fromDDL(kind)) for name, kind in provenance]
-    return StructType([*(source[name] for name in names), output, *added])
+    parsed = parsing.fields(sink, output.dataType, params or {}, [*names, sink.output])
+    return StructType([*(source[name] for name in names), output, *parsed, *added])
 
 
 def sink_columns(definition: JobDefinition) -> list[str]:

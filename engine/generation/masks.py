@@ -11,6 +11,7 @@ import numpy.typing as npt
 from engine.batching import Index
 from engine.continuous.row import Row
 from engine.generation.peaks import parts
+from engine.structured.grammar import fill_masks
 
 
 class Masks:
@@ -35,8 +36,7 @@ class Masks:
 
         bits = self.bits[: len(self.at)]
         bits[:] = 0
-        for matcher, row in zip(self.matchers, bits, strict=True):
-            matcher.fill(row)
+        fill_masks(self.matchers, bits)
         self._bits = torch.from_numpy(bits).to(self.device)
 
     def allow(self, places: Any, tokens: Any) -> Any:

@@ -230,6 +230,19 @@ def test_params(tmp_path: Path) -> None:
     assert "top_k: int or null = null" in found[1]
 
 
+def test_parsed_answers(tmp_path: Path) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+    text = GOOD.replace("task: text-classification\n", "").replace("{text: body}", "body")
+    job = load(write(tmp_path, text + f"params: {{response_format: {json.dumps(form)}}}\n"), overrides=["sink.parse=a"])
+    assert (job.sink.parse, job.params) == ("a", {"response_format": form})
+    assert wrong(write(tmp_path, GOOD), "sink.parse=_Dtype") == [
+        "--set: sink.parse: expected names that the sink has no other use for, got _Dtype; write another name"
+    ]
+    assert wrong(write(tmp_path, GOOD), "sink.output=a", "sink.parse=A") == [
+        "--set: sink.parse: expected names that the sink has no other use for, got A; write another name"
+    ]
+
+
 def test_a_task_left_to_the_model(tmp_path: Path) -> None:
     text = GOOD.replace("task: text-classification\n", "").replace("{text: body}", "body")
     job = load(write(tmp_path, text + "params: {anything: 3}\n"))
