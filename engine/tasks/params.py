@@ -87,6 +87,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list | tuple) and all(_fits(one, args[0]) for one in value)
     if origin is not None and issubclass(origin, Mapping):
         return isinstance(value, Mapping) and all(_fits(one, args[1]) for one in value.values())
+    if hint is Any:
+        return True
     if hint is type(None):
         return value is None
     if hint is float:
@@ -106,7 +108,7 @@ def _words(hint: Any) -> str:
         return f"list of {_words(args[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return f"mapping to {_words(args[1])}"
-    return {type(None): "null", bool: "true or false"}.get(hint, getattr(hint, "__name__", str(hint)))
+    return {type(None): "null", bool: "true or false", Any: "any value"}.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _value(value: Any) -> str:
