@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema
@@ -32,10 +33,14 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _column(value: Any) -> Any:
-    if isinstance(value, dict):
-        if set(value) != {"column"} or not isinstance(value["column"], str):
-            raise refuse("a value or {column: name}", f"a mapping with {', '.join(value)}", "write {column: name}")
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"column"} and isinstance(value["column"], str):
         return engine.options.Column(value["column"])
+    if any(get_close_matches(str(key), ["column"]) for key in value):  # no parameter that is a mapping has such a key
+        raise refuse(
+            "a value or {column: name}", f"a mapping with {', '.join(map(str, value))}", "write {column: name}"
+        )
     return value
 
 
@@ -56,7 +61,7 @@ Param = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": ["string", "number", "boolean", "array", "null"]},
+                {"type": ["string", "number", "boolean", "array", "object", "null"]},
                 {
                     "type": "object",
                     "properties": {"column": {"type": "string"}},

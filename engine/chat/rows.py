@@ -61,7 +61,10 @@ class Rows:
                 return bad
             value, request = self._messages(row["messages"])
             own = {name: _cell(name, row[name]) for name in BY_ROW if row.get(name) is not None}
-            values = {**parameters(_object(row.get("params"))), **own, **parameters(request)}
+            role = parameters(_object(row.get("params")))
+            values = {**role, **own, **parameters(request)}
+            if "seed" in role and "seed" not in request:  # the column may be a job's, made of the row's key
+                values["seed"] = role["seed"]
             seed = values.pop("seed", self.base.seed)
             if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
                 raise RowError("invalid_parameter", "expected a whole number as seed")
