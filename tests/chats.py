@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +12,7 @@ import torch
 import transformers
 
 from engine.continuous.row import Row
+from engine.generation import backends
 from engine.generation.backend import Follow, Prompt, Result
 from engine.generation.sampling import draw
 from engine.generation.stopping import Stopping
@@ -93,8 +91,10 @@ class Plain:
 class OneByOne:
     """A backend that computes every step of every text anew."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.model, self.tokenizer = model, tokenizer
+    model: Any
+    tokenizer: Any
+
+    def __init__(self) -> None:
         self.calls: list[list[Prompt]] = []
 
     def generate(self, prompts: Sequence[Prompt], follow: Follow | None = None) -> Iterator[Result]:
@@ -145,16 +145,13 @@ class OneByOne:
 
 
 @pytest.fixture
-def one_by_one(monkeypatch: pytest.MonkeyPatch) -> list[OneByOne]:
-    """Lets chats be written by ``OneByOne``; the list holds each that was made."""
-    made: list[OneByOne] = []
+def backend(monkeypatch: pytest.MonkeyPatch) -> OneByOne:
+    """Lets chats be written by ``OneByOne``, which remembers what it was given."""
+    made = OneByOne()
 
     def backend_of(loaded: Any) -> OneByOne:
-        made.append(OneByOne(loaded.model, loaded.tokenizer))
-        return made[-1]
+        made.model, made.tokenizer = loaded.model, loaded.tokenizer
+        return made
 
-    monkeypatch.setitem(sys.modules, "engine.generation.backends", SimpleNamespace(backend_of=backend_of))
+    monkeypatch.setattr(backends, "backend_of", backend_of)
     return made
-
-
-HAS_BACKEND: Final = importlib.util.find_spec("engine.generation.backends") is not None

@@ -29,8 +29,9 @@ class Pieces:
 
     def __init__(self, tokenizer: Any, size: int) -> None:
         added, letters = set(tokenizer.added_tokens_encoder), _letters() if _byte_level(tokenizer) else {}
-        made = [b""] * max(size, len(tokenizer))
-        for piece, token in tokenizer.get_vocab().items():
+        known = tokenizer.get_vocab()
+        made = [b""] * max(size, 1 + max(known.values()))
+        for piece, token in known.items():
             made[token] = piece.encode() if piece in added else _bytes(piece, letters)
         self.texts = pa.array([one.decode(errors="replace") for one in made], pa.string())
         offsets = np.cumsum([0, *map(len, made)])
