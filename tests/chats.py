@@ -77,6 +77,13 @@ class Plain:
         start = made["input_ids"].shape[1]
         return found[0, :start].tolist(), found[0, start:].tolist()
 
+    def prompt(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Tokens of the prompt."""
+        made: list[int] = self.tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=True, return_dict=False
+        )
+        return made
+
     def text(self, ids: Sequence[int]) -> str:
         """Of tokens, without special ones."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))

@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pyarrow as pa
 import pytest
 
-from engine.options import Column
 from tests import chats, scoring
 from tests.conformance.samples import TEXTS
 from tests.conformance.writing import WritingConformance
@@ -153,29 +151,3 @@ def test_no_token_and_one(folder: Path, plain: chats.Plain, most: int) -> None:
     assert content(row) == (plain.text(written) if most else "")
     assert row["choices"][0]["finish_reason"] == "length"
     assert row["usage"]["completion_tokens"] == len(row["choices"][0]["logprobs"]["content"]) == most
-
-
-def test_each_row_has_its_own_parameters_and_all_share_their_batches(folder: Path, backend: chats.OneByOne) -> None:
-    """Where one definition's parameters, a column of structs, a column and a request all say something."""
-    rows = [
-        chats.user("one"),
-        chats.user("two"),
-        chats.user("three"),
-        {"messages": chats.user("four"), "max_completion_tokens": 4, "n": 2, "user": "someone", "stream": False},
-    ]
-    given = {"strings": "json", "max_tokens": Column("most", default=1), "logit_bias": {"20": 1}}
-    made = scoring.scorer(folder, task=TASK, inputs=("messages", "params"), params=given)
-    table = pa.table(
-        {
-            "messages": [json.dumps(row) for row in rows],
-            "params": pa.array([None, {"max_tokens": 2}, {"max_tokens": 2, "top_k": 3}, {"max_tokens": 2}]),
-            "most": pa.array([None, None, 3, 3], pa.int32()),
-        }
-    )
-    [scored] = made.score(table.to_batches())
-    assert [row["error"] for row in scored.result.to_pylist()] == [None] * 4
-    [together] = backend.calls
-    assert [prompt.decoding.max_tokens for prompt in together] == [1, 2, 3, 4, 4]
-    assert [prompt.decoding.temperature for prompt in together] == [None, None, 1.0, None, None]
-    assert {prompt.decoding.top_k for prompt in together} == {0, 3}
-    assert all(prompt.decoding.logit_bias == {20: 1.0} for prompt in together)
