@@ -22,9 +22,8 @@ from engine.chat.params import ChatParams
 from engine.chat.request import BY_ROW, FIXED
 from engine.chat.rows import Asked, Rows
 from engine.chat.template import NO_TEMPLATE, Template
-from engine.continuous.row import Row
 from engine.errors import ModelError, ParameterError, RowError
-from engine.generation.backend import Prompt, Written
+from engine.generation.backend import Prompt, TokenLogprobs, Written
 from engine.models.folder import read_json
 from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
@@ -165,9 +164,7 @@ class Chat(Task):
 
         data: Chats = encoded.data
         asked = [data.prompts[item] for item in items.tolist()]
-        found: dict[int, Written | RowError] = {
-            one.id: Row(one).result("length") for one in asked if not one.decoding.max_tokens
-        }
+        found: dict[int, Written | RowError] = {one.id: _nothing(one) for one in asked if not one.decoding.max_tokens}
         wanted = [one for one in asked if one.decoding.max_tokens]
         for result in backend_of(self.loaded).generate(wanted) if wanted else ():
             if isinstance(result, Written):
@@ -204,3 +201,11 @@ class Chat(Task):
         prompt, tools = data.prompts[texts[0].id], bool(decided.params.tools)
         choices = tuple(self.answers.choice(one, decided.stopping, tools=tools, prompt=prompt.ids) for one in texts)
         return Answer(answer_id(prompt.key), choices, len(prompt.ids), bool(data.truncated[row]))
+
+
+def _nothing(prompt: Prompt) -> Written:
+    """What is written where no token may be."""
+    told = prompt.decoding.top_logprobs
+    ids, top = np.zeros((0, told or 0), np.int32), np.zeros((0, told or 0), np.float32)
+    logprobs = None if told is None else TokenLogprobs(np.zeros(0, np.float32), ids, top)
+    return Written(prompt.id, np.zeros(0, np.int64), "length", 0.0, len(prompt.ids), logprobs=logprobs)
