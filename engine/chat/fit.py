@@ -83,9 +83,9 @@ def _ends(tokenizer: Any, text: str) -> list[int]:
     """Characters of the text up to and with each token of it."""
     with TOKENIZING:
         if tokenizer.is_fast:
-            found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-            return [end for _, end in found]
-        tokens = len(tokenizer(text, add_special_tokens=False)["input_ids"])
+            found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            return [end for _, end in found["offset_mapping"]]
+        tokens = len(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     return [len(text) * (at + 1) // tokens for at in range(tokens)]
 
 

@@ -15,7 +15,7 @@ from engine.chat.messages import Message
 from engine.chat.params import ChatParams
 from engine.chat.request import BY_ROW, parameters
 from engine.errors import ParameterError, RowError
-from engine.tasks.params import parse_params
+from engine.tasks.params import replaced
 
 #: Parameters that are objects or lists of them: a column of strings holds them as JSON.
 _JSON: Final = ("template_args", "tools", "logit_bias", "response_format")
@@ -96,7 +96,7 @@ class Rows:
         return self._known[key]
 
     def _params(self, values: Mapping[str, Any]) -> ChatParams:
-        params: ChatParams = parse_params(self.task, {**vars(self.base), "seed": None, **values})
+        params: ChatParams = replaced(self.task, self.base, {"seed": None, **values})
         return params
 
     def _problem(self, values: Mapping[str, Any], problem: str) -> str:
