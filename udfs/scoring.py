@@ -72,9 +72,7 @@ class PreparedModel:
         pinned = self.schema if self.foreign else None
         backend = None if self.backend is None else self.backend.value
         known_as = self.ref.known_as
-        return Descriptor(
-            self.task, request, self.compute, self.weights, pinned, self.storage, backend, known_as
-        )
+        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage, backend, known_as)
 
 
 def prepare(

@@ -63,6 +63,7 @@ class Chat(Task):
     Params = ChatParams
     auto_class = "AutoModelForCausalLM"
     architecture = ("ForCausalLM", "LMHeadModel")
+    backends = ("transformers", "vllm")
     by_row = BY_ROW
     fixed = FIXED
     manifest: Manifest
