@@ -64,10 +64,11 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
     )
     schema = columns.check(spark, definition, model, rows.schema)
     request = definition.request(model.task, schema=model.schema)
+    inputs = roles(model.task, request.inputs, model.schema)
     return Resolved(
         definition=definition,
-        model=seeds.by_key(model),
-        inputs=roles(model.task, request.inputs, model.schema),
+        model=seeds.by_key(model, inputs),
+        inputs=inputs,
         columns=request.columns,
         sink_schema=schema,
         slots=_slots(spark),

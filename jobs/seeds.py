@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
 #: The column of a row's seed, which no sink keeps.
 SEED: Final = "_embercast_seed"
+#: The role of a row's own parameters.
+PARAMS: Final = "params"
 
 
-def by_key(model: PreparedModel) -> PreparedModel:
-    """The same model with its seed from the column ``SEED``, where it draws by chance and no seed is given."""
-    if model.params.get("seed") is not None or not task_class(model.task).draws(model.params, model.bundle.path):
+def by_key(model: PreparedModel, inputs: Collection[str]) -> PreparedModel:
+    """The same model with its seed from the column ``SEED``, where it draws by chance and no seed is given.
+
+    Args:
+        model: of the job.
+        inputs: the roles that have a column; the parameters of one may ask for chance.
+    """
+    if model.params.get("seed") is not None:
+        return model
+    if PARAMS not in inputs and not task_class(model.task).draws(model.params, model.bundle.path):
         return model
     return replace(model, params={**model.params, "seed": Column(SEED)})
 

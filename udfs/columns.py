@@ -66,6 +66,8 @@ def _reads(role: Input, found: Any) -> bool:
         return isinstance(found, NumericType)
     if role.nested and isinstance(found, ArrayType) and isinstance(found.elementType, StructType | MapType):
         return True
+    if role.record and isinstance(found, StructType | MapType):
+        return True
     return any(_is(one, found) for one in (role.type, *role.also))
 
 

@@ -71,7 +71,8 @@ class PreparedModel:
         request = Request(inputs=dict(inputs), params=self.params)
         pinned = self.schema if self.foreign else None
         backend = None if self.backend is None else self.backend.value
-        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage, backend)
+        known_as = self.ref.known_as
+        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage, backend, known_as)
 
 
 def prepare(

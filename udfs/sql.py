@@ -118,16 +118,21 @@ def _pandas_udf(descriptors: list[Descriptor], schema: TaskSchema) -> Any:
     return pandas_udf(_typed(score_pandas, pd.Series, pd.DataFrame), ddl(schema.output))
 
 
-def arrow_column(series: pd.Series, role: Input) -> pa.Array:
+def arrow_column(series: pd.Series | pd.DataFrame, role: Input) -> pa.Array:
     """A pandas column in the type of its role.
 
     A role that also reads lists gets lists, a single value as a list of one: a batch of nulls does not tell which of
-    both its column holds, and the batches of a column have one type. So one that also reads lists of structs gets all
-    of them as JSON, which keeps the fields' order and the keys of each map.
+    both its column holds, and the batches of a column have one type. So one that also reads lists of structs gets
+    these as JSON, which keeps the fields' order and the keys of each map, and as bytes, by which they are told from a
+    text of the column; one that also reads structs gets those as JSON too.
     One of recordings keeps what it holds; a batch of nulls has no type then, which ``engine.batching.windows`` takes.
     """
     if role.nested:
-        return pa.array([_json(value) for value in series], role.type, from_pandas=True)
+        values = [_json(value) for value in series]
+        of = pa.binary() if any(isinstance(value, bytes) for value in values) else None
+        return pa.array(values, of or (role.type if series.notna().any() else pa.null()), from_pandas=True)
+    if role.record:
+        return pa.array(_records(series), role.type, from_pandas=True)
     if role.also and role.type == pa.binary():
         return pa.Array.from_pandas(series)
     if not role.also:
@@ -137,8 +142,26 @@ def arrow_column(series: pd.Series, role: Input) -> pa.Array:
 
 
 def _json(value: Any) -> Any:
-    """Lists of structs or maps, as Spark gives them to pandas, as text; text and null as they are."""
-    return json.dumps(value, default=_listed) if isinstance(value, list | np.ndarray) else value
+    """Lists of structs or maps, as Spark gives them to pandas, as bytes; text and null as they are."""
+    return json.dumps(value, default=_listed).encode() if isinstance(value, list | np.ndarray) else value
+
+
+def _records(series: pd.Series | pd.DataFrame) -> list[str | None]:
+    """Structs, which pandas has as a frame, or maps as JSON without their nulls; text and null as they are."""
+    if isinstance(series, pd.DataFrame):
+        series = pd.Series(series.to_dict("records"), dtype=object)
+    return [json.dumps(_known(value), default=_listed) if isinstance(value, dict) else value for value in series]
+
+
+def _known(value: Any) -> Any:
+    """Without nulls, which pandas makes NaN of among numbers, as it makes floats of whole ones beside them."""
+    if isinstance(value, dict):
+        return {name: _known(one) for name, one in value.items() if not _is_null(one)}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
 
 
 def _listed(value: Any) -> Any:

@@ -39,6 +39,8 @@ class Descriptor:
     storage: Storage = field(default_factory=Storage)
     #: What writes the texts, as the driver chose; None for a task that writes none.
     backend: str | None = None
+    #: What the model is called in answers that name it.
+    known_as: str = ""
 
     def score(self, batches: Iterable[Any]) -> Iterator[Scored]:
         """Scores Arrow batches; the first window's stats carry the seconds until the model was ready."""
@@ -76,7 +78,7 @@ class Descriptor:
             return made, made.manifest
         loaded = load(folder, device, self.backend or "transformers")
         task = task_class(self.task)(loaded)
-        task.storage = self.storage
+        task.storage, task.known_as = self.storage, self.known_as
         return task, loaded.manifest
 
 

@@ -12,36 +12,33 @@ _SAME: Final = {
     "sentiment-analysis": "text-classification",
     "ner": "token-classification",
     "text-to-speech": "text-to-audio",
+    "conversational": "llm/v1/chat",
 }
 _TRANSLATION: Final = re.compile(r"translation_(?P<source_language>\w+?)_to_(?P<target_language>\w+)")
 
 _IMAGES: Final = "images and video are not scored; run it through mlflow.pyfunc.spark_udf"
-_CHAT: Final = "chats come in a later release; give task text-generation (text2text-generation for an encoder-decoder) "
-_REFUSED: Final = {
-    **dict.fromkeys(
-        (
-            "any-to-any",
-            "depth-estimation",
-            "document-question-answering",
-            "image-classification",
-            "image-feature-extraction",
-            "image-segmentation",
-            "image-text-to-text",
-            "image-to-image",
-            "image-to-text",
-            "keypoint-matching",
-            "mask-generation",
-            "object-detection",
-            "video-classification",
-            "visual-question-answering",
-            "vqa",
-            "zero-shot-image-classification",
-            "zero-shot-object-detection",
-        ),
-        _IMAGES,
+_REFUSED: Final = dict.fromkeys(
+    (
+        "any-to-any",
+        "depth-estimation",
+        "document-question-answering",
+        "image-classification",
+        "image-feature-extraction",
+        "image-segmentation",
+        "image-text-to-text",
+        "image-to-image",
+        "image-to-text",
+        "keypoint-matching",
+        "mask-generation",
+        "object-detection",
+        "video-classification",
+        "visual-question-answering",
+        "vqa",
+        "zero-shot-image-classification",
+        "zero-shot-object-detection",
     ),
-    **dict.fromkeys(("conversational", "llm/v1/chat"), _CHAT + "and a prompt a row"),
-}
+    _IMAGES,
+)
 
 _GENERATION: Final = {"num_return_sequences": "n"}
 #: What parameters of a task are called in transformers' pipelines, where we say it otherwise.
@@ -65,11 +62,20 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
     "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
     "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
+    "llm/v1/chat": {
+        **_GENERATION,
+        "max_new_tokens": "max_tokens",
+        "max_completion_tokens": "max_tokens",
+        "min_new_tokens": "min_tokens",
+        "max_length": "max_length of prompt and text together",
+    },
     "text-to-audio": {"speaker_embeddings": "speaker_embedding", "speaker_ids": "speaker_id"},
 }
 #: Tasks whose written text transformers bounds by max_length and min_length, the decoder's first token counted in.
 _WRITTEN: Final = ("summarization", "translation", "text2text-generation")
-_GENERATIVE: Final = (*_WRITTEN, "text-generation", "llm/v1/completions")
+_GENERATIVE: Final = (*_WRITTEN, "text-generation", "llm/v1/completions", "llm/v1/chat")
+#: Parameters of chats that mean nothing where the likeliest token is taken.
+_CHANCE: Final = ("temperature", "top_k", "top_p", "min_p")
 #: What a pipeline of speech times → what we do.
 _TIMESTAMPS: Final[Mapping[Any, str]] = {False: "none", True: "segments", "word": "words"}
 #: Arguments of a pipeline of speech that are as good as left out where they are null.
@@ -81,7 +87,7 @@ _STOP: Final = ("stop", "stop_sequence", "stop_strings")
 def task_of(name: str) -> str:
     """Our name of a task: ``ner`` → token-classification, ``translation_en_to_de`` → translation; others as they are.
 
-    Raises UnsupportedTaskError, with what to do instead, for tasks on images, video and chats.
+    Raises UnsupportedTaskError, with what to do instead, for tasks on images and video.
     """
     if name in _REFUSED:
         raise UnsupportedTaskError(f"expected a task on texts or audio, got {name}: {_REFUSED[name]}")
@@ -108,6 +114,8 @@ def params_of(task: str, params: Mapping[str, Any]) -> dict[str, Any]:
     named = {ours.get(name, name): value for name, value in params.items()}
     if task in _GENERATIVE:
         named = _stop(named)
+    if task == "llm/v1/chat":
+        named = _chat(named)
     if task == "token-classification" and named.get("stride") is not None:
         named.setdefault("long_text", "chunk")  # of transformers' pipeline a stride alone asks for windows
     return _new_tokens(named) if task in _WRITTEN else named
@@ -141,6 +149,17 @@ def _spoken(params: Mapping[str, Any]) -> dict[str, Any]:
     embedding = given.get("speaker_embeddings")
     if isinstance(embedding, list) and len(embedding) == 1 and isinstance(embedding[0], list):
         given["speaker_embeddings"] = embedding[0]
+    return given
+
+
+def _chat(params: Mapping[str, Any]) -> dict[str, Any]:
+    """A temperature says what do_sample does: 0 takes the likeliest token."""
+    given = {name: value for name, value in params.items() if value is not None}
+    samples = given.pop("do_sample", None)
+    if samples is False:
+        given = {**{name: value for name, value in given.items() if name not in _CHANCE}, "temperature": 0}
+    elif samples:
+        given.setdefault("temperature", 1.0)
     return given
 
 

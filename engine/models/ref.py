@@ -37,3 +37,8 @@ class ModelRef:
     adapter_dir: Path | None = None
     features_dir: Path | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def known_as(self) -> str:
+        """What to call it where rows are read: as it is pinned, a folder by its name alone."""
+        return Path(self.pinned).name if Path(self.pinned).is_absolute() else self.pinned

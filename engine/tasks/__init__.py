@@ -21,6 +21,7 @@ TASKS: Final[Mapping[str, str]] = {
     "text2text-generation": "engine.tasks.text_to_text:TextToText",
     "text-generation": "engine.tasks.text_generation:TextGeneration",
     "llm/v1/completions": "engine.tasks.text_generation:Completions",
+    "llm/v1/chat": "engine.tasks.chat:Chat",
     "embeddings": "engine.tasks.embeddings:Embeddings",
     "list-embeddings": "engine.tasks.list_embeddings:ListEmbeddings",
     "llm/v1/embeddings": "engine.tasks.list_embeddings:LlmEmbeddings",

@@ -98,6 +98,8 @@ class Task(ABC):
     manifest: Manifest | None = None
     #: How object stores that rows name are reached; the worker sets what the driver knows.
     storage: Storage = Storage()
+    #: What the model is called in answers that name it; the worker sets what the driver knows.
+    known_as: str = ""
 
     @property
     def schema(self) -> TaskSchema:
@@ -110,6 +112,9 @@ class Task(ABC):
 
         Runs on the driver for fixed parameters, on the executor for those of a column.
         """
+
+    def ready(self, params: Any) -> None:  # noqa: B027 - most tasks are
+        """Raises ModelError where the loaded model lacks what these parameters need of it. Runs on the driver."""
 
     @classmethod
     def draws(cls, params: Mapping[str, Any], bundle: Path) -> bool:

@@ -26,6 +26,8 @@ from engine.tasks import task_class
 from engine.tasks.params import parse_params
 
 _TEXT: Final = "a"
+#: Roles whose value is read as JSON, or may be.
+_JSON: Final = {"table": {_TEXT: [_TEXT]}, "messages": [{"role": "user", "content": _TEXT}]}
 
 
 def check(task: str, bundle: Bundle, params: Mapping[str, Any], *, root: Path | None = None) -> None:
@@ -47,6 +49,7 @@ def check(task: str, bundle: Bundle, params: Mapping[str, Any], *, root: Path | 
     made = task_class(task)(load(bundle.path, "cpu"))
     parsed = parse_params(task, params)
     made.check(parsed, bundle.manifest)
+    made.ready(parsed)
     if not any(isinstance(params.get(name), Column) for name in made.required):
         row = {role.name: _one(role) for role in schema_of(task).inputs if role.required}
         done, failures = isolate(lambda _: made.encode(row, parsed), np.zeros(1, np.int64), code="encode_failed")
@@ -58,7 +61,7 @@ def check(task: str, bundle: Bundle, params: Mapping[str, Any], *, root: Path | 
 
 
 def _one(role: Input) -> pa.Array:
-    text = json.dumps({_TEXT: [_TEXT]}) if role.nested else _TEXT
+    text = json.dumps(_JSON[role.name]) if role.nested else _TEXT
     return pa.array([[text] if pa.types.is_list(role.type) else text], role.type)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from engine.errors import ParameterError
@@ -26,8 +27,26 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
     if task_class(task).open_params:
         return task_class(task).Params(call=values)
     cls, required = task_class(task).Params, task_class(task).required
-    hints = typing.get_type_hints(cls)
-    for name in params:
+    _check(task, params, values)
+    by_column = [name for name in task_class(task).fixed if isinstance(params.get(name), Column)]
+    if by_column:
+        raise ParameterError(f"expected {', '.join(by_column)} to be a value for all rows, got a column: write it")
+    missing = [name for name in required if params.get(name) is None]
+    if missing:
+        raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
+    return cls(**{name: _kept(value) for name, value in values.items()})
+
+
+def replaced(task: str, params: Any, values: Mapping[str, Any]) -> Any:
+    """A task's ``Params`` with these values over its own. Raises ParameterError as ``parse_params`` does."""
+    _check(task, values, values)
+    return replace(params, **{name: _kept(value) for name, value in values.items()})
+
+
+def _check(task: str, names: Iterable[str], values: Mapping[str, Any]) -> None:
+    """Raises ParameterError for a name that the task does not have, and for a value of another type than its name's."""
+    hints, required = _hints(task_class(task).Params), task_class(task).required
+    for name in names:
         if name not in hints:
             raise ParameterError(f"{task} has no parameter {name!r}; it takes {takes(task)}")
     for name, value in values.items():
@@ -39,13 +58,6 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
             raise ParameterError(
                 f"expected {name} to be {_words(hints[name])}, at least one, got {value!r}; {task} takes {takes(task)}"
             )
-    by_column = [name for name in task_class(task).fixed if isinstance(params.get(name), Column)]
-    if by_column:
-        raise ParameterError(f"expected {', '.join(by_column)} to be a value for all rows, got a column: write it")
-    missing = [name for name in required if params.get(name) is None]
-    if missing:
-        raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
-    return cls(**{name: _kept(value) for name, value in values.items()})
 
 
 def takes(task: str) -> str:
@@ -58,11 +70,17 @@ def takes(task: str) -> str:
 def describe(task: str) -> list[tuple[str, str, str]]:
     """Name, type and default of every parameter of a task, in words; what it shares with other tasks comes last."""
     cls, required = task_class(task).Params, task_class(task).required
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     return [
         (f.name, _words(hints[f.name]), "required" if f.name in required else _value(f.default))
         for f in sorted(fields(cls), key=lambda f: f.name not in cls.__annotations__)
     ]
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    """Types by field; a column's parameters are parsed again and again."""
+    return typing.get_type_hints(cls)
 
 
 def _fixed(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,6 +105,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, list | tuple) and all(_fits(one, args[0]) for one in value)
     if origin is not None and issubclass(origin, Mapping):
         return isinstance(value, Mapping) and all(_fits(one, args[1]) for one in value.values())
+    if hint is Any:
+        return True
     if hint is type(None):
         return value is None
     if hint is float:
@@ -106,7 +126,7 @@ def _words(hint: Any) -> str:
         return f"list of {_words(args[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return f"mapping to {_words(args[1])}"
-    return {type(None): "null", bool: "true or false"}.get(hint, getattr(hint, "__name__", str(hint)))
+    return {type(None): "null", bool: "true or false", Any: "any value"}.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _value(value: Any) -> str:

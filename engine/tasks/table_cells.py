@@ -26,12 +26,12 @@ def read_table(value: Any) -> Table:
     an empty cell. Columns stand in the order in which they are first named.
 
     Args:
-        value: JSON text, or what Arrow makes of a list of structs or maps; rows of {column: cell}, or columns of
-            {column: cells}.
+        value: JSON text or its bytes, or what Arrow makes of a list of structs or maps; rows of {column: cell}, or
+            columns of {column: cells}.
 
     Raises RowError(invalid_table) for anything else and for a table without cells.
     """
-    if isinstance(value, str):
+    if isinstance(value, str | bytes):
         value = _parsed(value)
     table = _of_columns(value) if isinstance(value, dict) else _of_rows(value)
     if not table.columns or not table.rows:
@@ -39,7 +39,7 @@ def read_table(value: Any) -> Table:
     return table
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -210,6 +210,8 @@ def assert_same(found: Any, expected: Any, *, path: str = "rows") -> None:
         assert found is not None, path
         assert found.keys() == expected.keys(), path
         for name in expected:
+            if name == "cached_tokens":  # what stood in memory already depends on the company, and should
+                continue
             assert_same(found[name], expected[name], path=f"{path}.{name}")
     elif isinstance(expected, bytes):
         assert found is not None, path

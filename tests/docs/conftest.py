@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import ctc_models, tiny
+from tests import chats, ctc_models, tiny
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,12 @@ def spark() -> Any:
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny CTC model."""
     return ctc_models.save(tmp_path_factory.mktemp("letters"))
+
+
+@pytest.fixture(scope="module")
+def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with a chat template."""
+    return chats.save(tmp_path_factory.mktemp("chat"))
 
 
 @pytest.fixture

@@ -85,8 +85,8 @@ def test_jobs_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("page", having("python test"))
-def test_examples_run(page: Path, sentiment: Path) -> None:
-    run(page, "python test", {"folder": str(sentiment)})
+def test_examples_run(page: Path, sentiment: Path, chat: Path) -> None:
+    run(page, "python test", {"folder": str(sentiment), "chat": str(chat)})
 
 
 @pytest.mark.spark

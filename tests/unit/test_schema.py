@@ -16,6 +16,7 @@ _HEARD = "duration_s: DOUBLE, truncated: BOOLEAN"
 _ANSWER = "answer: STRING, score: FLOAT, start: INT, end: INT"
 _CHOICES = "ARRAY<STRUCT<index: INT, text: STRING, finish_reason: STRING, logprob: FLOAT>>"
 _USAGE = "usage: STRUCT<prompt_tokens: INT, completion_tokens: INT, total_tokens: INT>"
+_TOKEN = "token: STRING, logprob: FLOAT, bytes: ARRAY<INT>"
 _TEXT_TO_TEXT = (
     "text: STRING, prompt_tokens: INT, completion_tokens: INT, finish_reason: STRING, logprob: FLOAT, "
     f"alternatives: {_CHOICES}, truncated: BOOLEAN"
@@ -37,6 +38,15 @@ FIELDS = {
     "text2text-generation": _TEXT_TO_TEXT,
     "text-generation": f"choices: {_CHOICES}, {_USAGE}, truncated: BOOLEAN",
     "llm/v1/completions": f"choices: {_CHOICES}, {_USAGE}, truncated: BOOLEAN",
+    "llm/v1/chat": (
+        "id: STRING, model: STRING, choices: ARRAY<STRUCT<index: INT, message: STRUCT<role: STRING, content: STRING, "
+        "tool_calls: ARRAY<STRUCT<id: STRING, type: STRING, function: STRUCT<name: STRING, arguments: STRING>>>>, "
+        f"finish_reason: STRING, logprobs: STRUCT<content: ARRAY<STRUCT<{_TOKEN}, "
+        f"top_logprobs: ARRAY<STRUCT<{_TOKEN}>>>>>>>, "
+        f"{_USAGE[:-1]}, prompt_tokens_details: STRUCT<cached_tokens: INT>>, "
+        "turns: ARRAY<STRUCT<index: INT, content: STRING, finish_reason: STRING, prompt_tokens: INT, "
+        "completion_tokens: INT, cached_tokens: INT>>, truncated: BOOLEAN"
+    ),
     "embeddings": f"embedding: ARRAY<FLOAT>, {_SEEN}",
     "list-embeddings": f"embeddings: ARRAY<ARRAY<FLOAT>>, {_SEEN}",
     "llm/v1/embeddings": (

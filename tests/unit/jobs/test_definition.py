@@ -212,6 +212,20 @@ def test_params_and_inputs_of_a_task_on_recordings(tmp_path: Path) -> None:
     ]
 
 
+def test_a_parameter_may_be_a_mapping_but_none_that_is_nearly_a_column(tmp_path: Path) -> None:
+    chat = GOOD.replace("text-classification", "llm/v1/chat").replace("{text: body}", "{messages: body}")
+    given = {"response_format": {"type": "json_object"}, "logit_bias": {50: -1, 7: 2.5}, "top_k": {"column": "k"}}
+    job = load(write(tmp_path, chat + f"params: {json.dumps(given)}\n"))
+    assert job.params["response_format"] == {"type": "json_object"}
+    assert job.params["logit_bias"] == {"50": -1, "7": 2.5}
+    assert job.params["top_k"] == Column("k")
+    found = wrong(write(tmp_path, chat + "params: {top_k: {colum: k}, logit_bias: {column: a, else: b}}\n"))
+    assert [problem.partition(", got ")[2] for problem in found] == [
+        "a mapping with colum; write {column: name}",
+        "a mapping with column, else; write {column: name}",
+    ]
+
+
 def test_params(tmp_path: Path) -> None:
     job = load(write(tmp_path, GOOD + "params: {top_k: {column: k}, max_length: 64}\n"))
     assert job.request().params == {"top_k": Column("k"), "max_length": 64}

@@ -44,7 +44,7 @@ def test_the_task_is_the_llm_one_before_the_pipelines(tmp_path: Path, entries: d
     assert flavor.read("m", logged(tmp_path, **entries)).task == task
 
 
-@pytest.mark.parametrize("task", ["llm/v1/chat", "conversational", "image-to-text"])
+@pytest.mark.parametrize("task", ["vqa", "image-to-text"])
 def test_a_task_that_is_not_scored_is_refused_when_it_is_resolved(tmp_path: Path, task: str) -> None:
     with pytest.raises(UnsupportedTaskError, match=f"got {task}: "):
         resolve(str(logged(tmp_path, transformers={"task": task})))

@@ -19,6 +19,7 @@ from engine.schema import SCHEMAS
         ("translation_zh_Hans_to_pt_BR", "translation"),
         ("translation", "translation"),
         ("llm/v1/completions", "llm/v1/completions"),
+        ("conversational", "llm/v1/chat"),
         ("text-to-poetry", "text-to-poetry"),
     ],
 )
@@ -36,8 +37,6 @@ def test_our_own_names_are_kept() -> None:
         ("vqa", "images and video are not scored; run it through mlflow.pyfunc.spark_udf"),
         ("image-classification", "images and video are not scored"),
         ("video-classification", "images and video are not scored"),
-        ("conversational", "give task text-generation (text2text-generation for an encoder-decoder) and a prompt"),
-        ("llm/v1/chat", "chats come in a later release; give task text-generation"),
     ],
 )
 def test_what_is_not_scored_is_refused_with_what_to_do(name: str, words: str) -> None:
@@ -90,6 +89,15 @@ def test_bounds_of_a_text_are_numbers_of_new_tokens() -> None:
         assert params_of(task, {"max_length": 1, "min_length": 0}) == {"max_new_tokens": 1, "min_new_tokens": 0}
         assert params_of(task, {"max_length": 30, "max_new_tokens": 4}) == {"max_new_tokens": 4}
         assert params_of(task, {"num_return_sequences": 2, "max_length": None}) == {"n": 2}
+
+
+def test_a_chats_parameters_have_openais_names() -> None:
+    logged = {"max_new_tokens": 9, "min_new_tokens": 2, "num_return_sequences": 2, "stop_strings": "a", "top_p": None}
+    assert params_of("llm/v1/chat", logged) == {"max_tokens": 9, "min_tokens": 2, "n": 2, "stop": ["a"]}
+    assert params_of("llm/v1/chat", {"do_sample": False, "temperature": 0.7, "top_p": 0.5}) == {"temperature": 0}
+    assert params_of("llm/v1/chat", {"do_sample": True, "top_p": 0.5}) == {"temperature": 1.0, "top_p": 0.5}
+    assert params_of("llm/v1/chat", {"do_sample": True, "temperature": 0.7}) == {"temperature": 0.7}
+    assert params_of("llm/v1/chat", {"max_length": 30}) == {"max_length of prompt and text together": 30}
 
 
 def test_a_length_that_counts_the_prompt_does_not_cut_it() -> None:

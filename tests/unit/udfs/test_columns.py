@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from pyspark.sql.types import ArrayType, DataType, StringType, StructField, StructType, _parse_datatype_json_value
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    _parse_datatype_json_value,
+)
 
 from engine.errors import SchemaError
 from engine.options import Request
@@ -38,6 +47,36 @@ def test_what_holds_none(name: str) -> None:
     )
     with pytest.raises(SchemaError, match=expected + name.upper()):
         check(("audio", name))
+
+
+MESSAGES = ArrayType(StructType([StructField("role", StringType()), StructField("content", StringType())]))
+HOW = StructType([StructField("max_tokens", StringType())])
+
+
+@pytest.mark.parametrize("messages", [MESSAGES, ArrayType(MapType(StringType(), StringType())), StringType()])
+@pytest.mark.parametrize("params", [HOW, MapType(StringType(), StringType()), StringType()])
+def test_what_holds_chats_and_their_parameters(messages: DataType, params: DataType) -> None:
+    check_chat(messages, params)
+
+
+@pytest.mark.parametrize(
+    ("messages", "params", "wrong"),
+    [
+        (HOW, HOW, "messages"),
+        (ArrayType(StringType()), HOW, "messages"),
+        (MESSAGES, MESSAGES, "params"),
+        (MESSAGES, DoubleType(), "params"),
+    ],
+)
+def test_what_holds_none_of_them(messages: DataType, params: DataType, wrong: str) -> None:
+    with pytest.raises(SchemaError, match=f"expected column {wrong} "):
+        check_chat(messages, params)
+
+
+def check_chat(messages: DataType, params: DataType) -> None:
+    schema = StructType([StructField("messages", messages), StructField("params", params)])
+    roles = {"messages": "messages", "params": "params"}
+    check_columns(schema, Request(inputs=roles), "llm/v1/chat", schema_of("llm/v1/chat"))
 
 
 @pytest.mark.parametrize("name", ["int", "bigint", "double", "smallint", "decimal(10,0)"])

@@ -15,6 +15,7 @@ from engine.schema import schema_of
 from engine.tasks.table_cells import read_table
 from udfs.sql import arrow_column
 
+PARAMS = schema_of("llm/v1/chat").role("params")
 TABLE = schema_of("table-question-answering").role("table")
 
 
@@ -47,10 +48,23 @@ def test_the_keys_of_a_map_are_its_own() -> None:
     ]
 
 
-def test_every_batch_has_one_type() -> None:
+def test_lists_are_told_from_texts_by_their_type_and_nulls_have_none() -> None:
     batches = [column('[{"a": 1}]', None), column(None, None), column(np.array([]), np.array([{"a": 1}], object))]
-    assert [one.type for one in batches] == [pa.string()] * 3
-    assert [one.to_pylist() for one in batches] == [['[{"a": 1}]', None], [None, None], ["[]", '[{"a": 1}]']]
+    assert [one.type for one in batches] == [pa.string(), pa.null(), pa.binary()]
+    assert [one.to_pylist() for one in batches] == [['[{"a": 1}]', None], [None, None], [b"[]", b'[{"a": 1}]']]
+
+
+def test_structs_are_json_without_their_nulls() -> None:
+    """pandas has a column of structs as a frame, in which a null makes a float of a whole number."""
+    frame = pd.DataFrame({"max_tokens": [6.0, None], "temperature": [0.5, 1.0], "stop": [np.array(["a"]), None]})
+    found = arrow_column(frame, PARAMS)
+    expected = ['{"max_tokens": 6, "temperature": 0.5, "stop": ["a"]}', '{"temperature": 1}']
+    assert found.equals(pa.array(expected, pa.string()))
+
+
+def test_maps_and_texts_in_the_place_of_structs() -> None:
+    found = arrow_column(pd.Series([{"n": 2, "seed": None}, '{"n": 3}', None], dtype=object), PARAMS)
+    assert found.equals(pa.array(['{"n": 2}', '{"n": 3}', None], pa.string()))
 
 
 @pytest.mark.parametrize(

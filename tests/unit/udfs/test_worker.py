@@ -63,7 +63,7 @@ def test_a_worker_without_it_writes_nothing(weights: Here, monkeypatch: pytest.M
 
 def test_what_the_driver_chose_travels(weights: Here) -> None:
     def prepared(backend: Choice[str] | None) -> PreparedModel:
-        nothing: Any = SimpleNamespace(task="text-generation")
+        nothing: Any = SimpleNamespace(task="text-generation", known_as="models:/m/3")
         return PreparedModel(
             ref=nothing,
             bundle=nothing,

@@ -1,0 +1,212 @@
+"""llm/v1/chat: the answer of a language model to the messages of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from engine.batching import Failures, Index
+from engine.chat.answers import Answer, Answers
+from engine.chat.decided import Decided, Decider
+from engine.chat.fit import fitted
+from engine.chat.messages import Message
+from engine.chat.names import answer_id, random_keys
+from engine.chat.own import Own
+from engine.chat.params import ChatParams
+from engine.chat.request import BY_ROW, FIXED
+from engine.chat.rows import Asked, Rows
+from engine.chat.template import NO_TEMPLATE, Template
+from engine.errors import ModelError, ParameterError, RowError
+from engine.generation.backend import Prompt, TokenLogprobs, Written
+from engine.models.folder import read_json
+from engine.models.load import LoadedModel
+from engine.models.manifest import Manifest
+from engine.options import Column
+from engine.schema import schema_of
+from engine.tasks.base import Encoded, Task
+from engine.tasks.params import parse_params
+from engine.tasks.tokens import tokenize
+
+#: Parameters that decide whether tokens are drawn.
+_CHANCE: Final = ("temperature", "top_k", "top_p", "min_p")
+_NO_TOKENS: Final = "expected messages that the template makes a prompt of, it makes no token of these"
+
+
+@dataclass(frozen=True)
+class Chats:
+    """What ``forward`` and ``decode`` read.
+
+    Args:
+        rows: what each row asks for; None for one that can't be answered.
+        prompts: of each item, its id being the item's number.
+        truncated: bool [rows], whether a prompt was cut.
+    """
+
+    rows: list[Asked | None]
+    prompts: list[Prompt]
+    truncated: Index
+
+
+class Chat(Task):
+    """Chats with a causal language model.
+
+    An item is a text to write: ``n`` of a row. All of a window go to the backend at once, whatever their parameters.
+    """
+
+    name = "llm/v1/chat"
+    Params = ChatParams
+    auto_class = "AutoModelForCausalLM"
+    architecture = ("ForCausalLM", "LMHeadModel")
+    backends = ("transformers", "vllm")
+    by_row = BY_ROW
+    fixed = FIXED
+    manifest: Manifest
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.manifest = loaded.manifest
+        self.template = Template(self.tokenizer)
+        self.decider = Decider(self.model, self.tokenizer, Own.of(self.model, self.tokenizer, self.manifest.max_length))
+
+    @classmethod
+    def draws(cls, params: Mapping[str, Any], bundle: Path) -> bool:
+        if any(isinstance(params.get(name), Column) for name in _CHANCE) or params.get("strings") == "json":
+            return True
+        asked = parse_params(cls.name, params).samples
+        return bool(read_json(bundle / "generation_config.json").get("do_sample")) if asked is None else bool(asked)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Makes structs, with the model's name as the driver knows it, else the start of its bundle's digest."""
+        return Answers(self.model, self.tokenizer, self.known_as or self.manifest.digest[:12])
+
+    @classmethod
+    def check(cls, params: Any, manifest: Manifest) -> None:
+        if params.roll_forward:
+            raise ParameterError("expected roll_forward: false, this release answers the last turn only; got true")
+
+    def ready(self, params: Any) -> None:
+        if not self.template.has_one(params):
+            raise ModelError(NO_TEMPLATE)
+
+    def encode(self, inputs: Mapping[str, pa.Array], params: ChatParams) -> Encoded:
+        read = Rows(self.name, params, self.decider).read(inputs)
+        ids, failures = self._tokens(read)
+        truncated = np.zeros(len(read), bool)
+        for row, asked in enumerate(read):
+            if not isinstance(asked, RowError) and row not in failures:
+                try:
+                    truncated[row] = self._fit(asked, ids, row)
+                except RowError as error:
+                    failures[row] = error
+        rows = [None if at in failures or isinstance(one, RowError) else one for at, one in enumerate(read)]
+        return self._items(rows, ids, failures, truncated)
+
+    def _tokens(self, read: Sequence[Asked | RowError]) -> tuple[dict[int, Index], Failures]:
+        """The prompt of each row, tokenized in one call; and the rows that have none."""
+        failures: Failures = {}
+        texts: dict[int, str] = {}
+        for row, asked in enumerate(read):
+            try:
+                if isinstance(asked, RowError):
+                    raise asked
+                texts[row] = self.template(asked.messages, asked.decided.params)
+            except RowError as error:
+                failures[row] = error
+        made = tokenize(self.tokenizer, list(texts.values()), max_length=None, special_tokens=False)
+        return {row: made.ids[made.of(at)] for at, row in enumerate(texts)}, failures
+
+    def _fit(self, asked: Asked, ids: dict[int, Index], row: int) -> bool:
+        """Whether a row's prompt had to be cut, which is done in ``ids``."""
+        decided, found = asked.decided, ids[row]
+        if not len(found):
+            raise RowError("encode_failed", _NO_TOKENS)
+        if decided.room is None or len(found) <= decided.room:
+            return False
+        again = partial(self._again, params=decided.params)
+        how = decided.params.long_prompt
+        ids[row] = fitted(asked.messages, found, decided.room, how, again, self.tokenizer)
+        return True
+
+    def _again(self, messages: list[Message], params: ChatParams) -> Index:
+        text = self.template(messages, params)
+        return tokenize(self.tokenizer, [text], max_length=None, special_tokens=False).ids
+
+    def _items(self, rows: list[Asked | None], ids: Mapping[int, Index], failures: Failures, truncated: Any) -> Encoded:
+        prompts: list[Prompt] = []
+        owner: list[int] = []
+        for row, asked in enumerate(rows):
+            if asked is None:
+                continue
+            decoding = asked.decided.after(len(ids[row]))
+            for key in random_keys(asked):
+                prompts.append(Prompt(len(prompts), ids[row], decoding, key))
+                owner.append(row)
+        return Encoded(
+            rows=len(rows),
+            lengths=np.array([len(prompt.ids) for prompt in prompts], np.int32),
+            owner=np.array(owner, np.int64),
+            data=Chats(rows, prompts, truncated),
+            failures=failures,
+            cost=np.zeros(len(prompts), np.int64),
+        )
+
+    def forward(self, encoded: Encoded, items: Index) -> list[Any]:
+        """For each item what was written, or why nothing was."""
+        from engine.generation.backends import backend_of
+
+        data: Chats = encoded.data
+        asked = [data.prompts[item] for item in items.tolist()]
+        found: dict[int, Written | RowError] = {one.id: _nothing(one) for one in asked if not one.decoding.max_tokens}
+        wanted = [one for one in asked if one.decoding.max_tokens]
+        for result in backend_of(self.loaded).generate(wanted) if wanted else ():
+            if isinstance(result, Written):
+                found[result.id] = result
+            else:
+                found[result[0]] = result[1]
+        owners = encoded.owner[items].tolist()
+        return [self._whole(found[one.id], data.rows[row]) for one, row in zip(asked, owners, strict=True)]
+
+    def _whole(self, written: Written | RowError, asked: Asked | None) -> Written | RowError:
+        """The same, but an error where it is not of the format that was asked for."""
+        assert asked is not None
+        if isinstance(written, RowError) or asked.decided.decoding.grammar is None:
+            return written
+        from engine.structured import check_value
+
+        try:
+            check_value(asked.decided.params.response_format, self.answers.text(written, asked.decided.stopping))
+        except RowError as error:
+            return error
+        return written
+
+    def decode(self, encoded: Encoded, rows: Index, outputs: Any, params: Any) -> pa.StructArray:
+        data: Chats = encoded.data
+        waiting = iter(outputs)
+        answers = [self._answer(data, row, waiting) for row in rows.tolist()]
+        return self.answers.structs(answers, schema_of(self.name).fields)
+
+    def _answer(self, data: Chats, row: int, waiting: Any) -> Answer:
+        asked = data.rows[row]
+        assert asked is not None
+        decided: Decided = asked.decided
+        texts = [next(waiting) for _ in range(decided.params.n)]
+        prompt, tools = data.prompts[texts[0].id], bool(decided.params.tools)
+        choices = tuple(self.answers.choice(one, decided.stopping, tools=tools, prompt=prompt.ids) for one in texts)
+        return Answer(answer_id(prompt.key), choices, len(prompt.ids), bool(data.truncated[row]))
+
+
+def _nothing(prompt: Prompt) -> Written:
+    """What is written where no token may be."""
+    told = prompt.decoding.top_logprobs
+    ids, top = np.zeros((0, told or 0), np.int32), np.zeros((0, told or 0), np.float32)
+    logprobs = None if told is None else TokenLogprobs(np.zeros(0, np.float32), ids, top)
+    return Written(prompt.id, np.zeros(0, np.int64), "length", 0.0, len(prompt.ids), logprobs=logprobs)
