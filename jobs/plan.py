@@ -133,11 +133,11 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     resolved = resolve(spark, definition)
     taken = trial.take(spark, resolved)
     tried = trial.try_out(spark, taken)
-    in_source, scored = tables.read_source(spark, definition).count(), tables.scored_rows(spark, definition)
+    counted = tables.count(spark, definition)
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
-    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=scored)]
+    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=counted.scored)]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
         job=definition.name,
@@ -149,9 +149,9 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         source=definition.source.shown,
         where=definition.source.where,
         sink=definition.sink.shown,
-        rows=in_source,
-        scored=scored,
-        planned=trial.expect(max(0, in_source - scored), tried, resolved.slots, taken.lengths),
+        rows=counted.rows,
+        scored=counted.scored,
+        planned=trial.expect(counted.new, tried, resolved.slots, taken.lengths),
         device=model.device,
         dtype=model.dtype,
         threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),

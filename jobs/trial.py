@@ -81,7 +81,7 @@ def score_first(spark: SparkSession, resolved: Resolved, count: int) -> pa.Table
 
     Scored on one executor. The rows themselves, which may be recordings, do not come to the driver.
     """
-    key = resolved.definition.source.key
+    key = resolved.definition.source.row_key
     given = seeds.add(_first(spark, resolved, count), resolved.model, key).coalesce(1)
     scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT)
     return scored.select(*key, RESULT).toArrow()
@@ -134,9 +134,9 @@ def expect(rows: int, trial: Trial, slots: int, lengths: Lengths | None = None) 
 
 def _first(spark: SparkSession, resolved: Resolved, count: int) -> DataFrame:
     required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
-    names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
+    names = dict.fromkeys([*resolved.definition.source.row_key, *resolved.columns])
     whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
-    rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)
+    rows = tables.read_some(spark, resolved.definition, count).where(whole).select(*names)
     return rows.limit(count)
 
 
@@ -144,7 +144,7 @@ def _score(
     spark: SparkSession, resolved: Resolved, rows: pa.Table
 ) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
     """The struct of each row and the stats of each window."""
-    given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.key).coalesce(1)
+    given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.row_key).coalesce(1)
     scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT, stats=_STATS)
     found = scored.select(RESULT, _STATS).toArrow().to_pydict()
     return found[RESULT], [window for window in found[_STATS] if window]
