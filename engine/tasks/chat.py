@@ -153,6 +153,7 @@ class Chat(Task):
             data=Chats(rows, prompts, truncated),
             failures=failures,
             cost=np.zeros(len(prompts), np.int64),
+            written=np.zeros(len(prompts), np.int64),
         )
 
     def forward(self, encoded: Encoded, items: Index) -> list[Any]:
@@ -161,9 +162,12 @@ class Chat(Task):
         owner = dict(zip(items.tolist(), encoded.owner[items].tolist(), strict=True))
         talks = {item: talk for item, row in owner.items() if (talk := self._conversation(data, item, row)) is not None}
         found: dict[int, Written | RowError] = {}
+        assert encoded.written is not None
+        encoded.written[items] = 0
         for result in self._results([data.prompts[item] for item in owner], talks):
             if isinstance(result, Written):
                 found[result.id] = result
+                encoded.written[result.id] += len(result.ids)
             else:
                 found[result[0]] = result[1]
         return [self._whole(found[item], talks.get(item), data.rows[row]) for item, row in owner.items()]
