@@ -65,7 +65,8 @@ class Watched(chats.OneByOne):
     """Keeps the tokens of every prompt and of what was written behind it."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        super().__init__(model, tokenizer)
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
         self.seen: list[tuple[list[int], list[int]]] = []
 
     def _write(self, row: Row) -> Any:
