@@ -174,3 +174,17 @@ def test_several_answers_feed_no_next_turn(folder: Path) -> None:
 
     with pytest.raises(ParameterError, match="expected n: 1 with roll_forward"):
         answers(folder, [TALK], roll_forward=True, n=2, temperature=1.0)
+
+
+def test_keys_and_values_of_a_conversation_serve_its_next_turn(folder: Path) -> None:
+    """With the engine's own backend, which tells how many tokens of a prompt it did not compute again."""
+    conversations = [TALK, talks.messages("how"), talks.messages("j", "i", "h", "g")]
+    found = answers(folder, conversations, roll_forward=True)
+    for row, talk in zip(found, conversations, strict=True):
+        expected = one_request_a_turn(folder, talk)
+        assert [one["content"] for one in row["turns"]] == [one["choices"][0]["message"]["content"] for one in expected]
+        for before, turn in pairwise(row["turns"]):
+            there = before["prompt_tokens"] + before["completion_tokens"]
+            assert there - 2 <= turn["cached_tokens"] < there  # the last token was never read, nor another end token
+        cached = [turn["cached_tokens"] for turn in row["turns"]]
+        assert row["usage"]["prompt_tokens_details"]["cached_tokens"] == sum(cached)
