@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.generation.lengths import NEW_TOKENS
@@ -27,17 +28,17 @@ class Bounds:
     """What a trial writes at most.
 
     Args:
-        rows: that are tried.
-        tokens: of each of their texts.
+        texts: of all rows that are tried.
+        tokens: of each text.
     """
 
-    rows: int
+    texts: int
     tokens: int
 
 
 #: Some thousand steps for a small model on a CPU, twice: seconds.
-_ON_CPU: Final = Bounds(rows=16, tokens=32)
-_ON_GPU: Final = Bounds(rows=64, tokens=128)
+_ON_CPU: Final = Bounds(texts=16, tokens=32)
+_ON_GPU: Final = Bounds(texts=64, tokens=128)
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,21 @@ def limit_of(task: str) -> str | None:
 
 
 def rows_of(resolved: Resolved) -> int:
-    """Rows of a trial, fewer where several texts are written for each."""
-    n = resolved.model.params.get("n")
-    return max(1, _bounds(resolved).rows // (n if isinstance(n, int) and n > 0 else 1))
+    """Rows of a trial at most."""
+    return _bounds(resolved).texts
 
 
 def shortened(resolved: Resolved, rows: pa.Table) -> Shortened:
     """The same job and rows, with the bounds of a trial wherever they say how long texts may become."""
     name, cap, params = limit_of(resolved.model.task) or "", _bounds(resolved).tokens, dict(resolved.model.params)
+    rows = rows.slice(0, _few(resolved, rows))
     most = [_default(resolved)] * rows.num_rows
     for bound in (name, *(other for other in _BOUNDS if other != name)):
         value = params.get(bound)
         if isinstance(value, Column):
             cells = [value.default if cell is None else cell for cell in rows.column(value.name).to_pylist()]
-            rows = _with(rows, value.name, [_least(cap if cell is None else cell, cap) for cell in cells])
+            fewest = [cap if cell is None and bound == name else cell for cell in cells]
+            rows = _with(rows, value.name, [_least(cell, cap) for cell in fewest])
         elif bound == name:
             cells = [value] * rows.num_rows
             params[name] = cap if value is None else min(value, cap)
@@ -79,9 +81,9 @@ def shortened(resolved: Resolved, rows: pa.Table) -> Shortened:
         if bound == name:
             most = [_first(cell, before) for cell, before in zip(cells, most, strict=True)]
     for column in (resolved.inputs[role] for role in ("params", "messages") if role in resolved.inputs):
-        cells = rows.column(column).to_pylist()
-        most = [_first(_asked(cell), before) for cell, before in zip(cells, most, strict=True)]
-        rows = _with(rows, column, [_capped(cell, cap) for cell in cells])
+        requests = [_request(cell) for cell in rows.column(column)]
+        most = [_first(_asked(one), before) for one, before in zip(requests, most, strict=True)]
+        rows = _with(rows, column, [_capped(cell, one, cap) for cell, one in zip(rows[column], requests, strict=True)])
     model = replace(resolved.model, params=params)
     return Shortened(replace(resolved, model=model), rows, cap, max(most, default=cap))
 
@@ -90,41 +92,62 @@ def _bounds(resolved: Resolved) -> Bounds:
     return _ON_CPU if resolved.model.device.value == "cpu" else _ON_GPU
 
 
+def _few(resolved: Resolved, rows: pa.Table) -> int:
+    """How many of the first rows have no more texts than a trial writes; at least one."""
+    n, column = resolved.model.params.get("n"), resolved.inputs.get("messages")
+    each = [n if isinstance(n, int) and n > 0 else 1] * rows.num_rows
+    if resolved.model.params.get("roll_forward") and column is not None:
+        each = [_turns(_value(cell)) for cell in rows.column(column)]
+    return max(1, sum(texts <= _bounds(resolved).texts for texts in accumulate(each)))
+
+
+def _turns(value: Any) -> int:
+    """Answers that a conversation may need: one for what a user says, each time."""
+    messages = value.get("messages") if isinstance(value, dict) else value
+    said = [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
+    return max(1, len([one for one in said if one.get("role") == "user"]))
+
+
 def _default(resolved: Resolved) -> int:
     own = read_json(resolved.model.bundle.path / "generation_config.json").get("max_new_tokens")
     return own if isinstance(own, int) else NEW_TOKENS
 
 
 def _with(rows: pa.Table, name: str, cells: list[Any]) -> pa.Table:
-    """The rows with other cells in a column."""
+    """The rows with other cells in a column, values or scalars."""
     import pyarrow as pa
 
     field = rows.schema.field(name)
     return rows.set_column(rows.column_names.index(name), field, pa.chunked_array([pa.array(cells, field.type)]))
 
 
-def _asked(cell: Any) -> int | None:
+def _asked(request: dict[str, Any]) -> int | None:
     """How long a request lets its text become, where it says it."""
-    request = _request(cell) or {}
     return next((request[name] for name in reversed(_MOST) if _number(request.get(name))), None)
 
 
-def _capped(cell: Any, cap: int) -> Any:
+def _capped(cell: pa.Scalar, request: dict[str, Any], cap: int) -> pa.Scalar:
     """A request, a struct or JSON, with its bounds lowered; anything else as it is."""
-    request = _request(cell)
-    if request is None or not any(_number(request.get(name)) for name in _BOUNDS):
+    import pyarrow as pa
+
+    if not any(_number(request.get(name)) for name in _BOUNDS):
         return cell
     lowered = {name: _least(value, cap) if name in _BOUNDS else value for name, value in request.items()}
-    return json.dumps(lowered) if isinstance(cell, str) else lowered
+    return pa.scalar(lowered if pa.types.is_struct(cell.type) else json.dumps(lowered), cell.type)
 
 
-def _request(cell: Any) -> dict[str, Any] | None:
-    if isinstance(cell, str) and cell.lstrip().startswith("{"):
-        try:
-            cell = json.loads(cell)
-        except (ValueError, RecursionError):  # the row's own error, which the task tells
-            return None
-    return cell if isinstance(cell, dict) else None
+def _request(cell: pa.Scalar) -> dict[str, Any]:
+    value = _value(cell)
+    return value if isinstance(value, dict) else {}
+
+
+def _value(cell: pa.Scalar) -> Any:
+    """What a cell holds, JSON or not; None for what the task tells an error of."""
+    try:
+        value = cell.as_py()
+        return json.loads(value) if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") else value
+    except (ValueError, RecursionError):
+        return None
 
 
 def _least(value: Any, cap: int) -> Any:

@@ -41,7 +41,7 @@ def job(spark: SparkSession, tmp_path: Path) -> JobDefinition:
 def test_conversations_are_planned_by_tokens_and_answered_turn_by_turn(
     spark: SparkSession, job: JobDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "_ON_CPU", Bounds(rows=2, tokens=6))
+    monkeypatch.setattr(bounds, "_ON_CPU", Bounds(texts=6, tokens=6))
     made = plan(job, spark=spark)
     assert (made.rows, made.planned.rows, made.tried, made.failed) == (3, 3, 2, {})
     expected: Any = made.planned.writing

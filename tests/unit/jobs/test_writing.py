@@ -42,8 +42,8 @@ ROWS = pa.table({"messages": ["hello", "you"]})
 
 @pytest.fixture(autouse=True)
 def _bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "_ON_CPU", Bounds(rows=16, tokens=32))
-    monkeypatch.setattr(bounds, "_ON_GPU", Bounds(rows=64, tokens=128))
+    monkeypatch.setattr(bounds, "_ON_CPU", Bounds(texts=16, tokens=32))
+    monkeypatch.setattr(bounds, "_ON_GPU", Bounds(texts=64, tokens=128))
 
 
 def test_tasks_that_write_texts_have_a_parameter_that_bounds_them() -> None:
@@ -87,14 +87,29 @@ def test_rows_that_ask_for_more_are_bounded_too(tmp_path: Path) -> None:
     assert short.most == 90
 
 
-def test_fewer_rows_where_each_has_several_texts(tmp_path: Path) -> None:
-    assert [rows_of(job(tmp_path, **params)) for params in ({}, {"n": 3}, {"n": 40}, {"n": Column("n")})] == [
-        16,
-        5,
-        1,
-        16,
-    ]
-    assert rows_of(job(tmp_path, device="cuda:0")) == 64
+def test_no_more_texts_are_written_than_a_trial_may(tmp_path: Path) -> None:
+    rows = pa.table({"messages": ["hello"] * 20, "long": pa.array([None] * 20, pa.int32())})
+
+    def tried(rows: pa.Table = rows, **params: Any) -> int:
+        return int(shortened(job(tmp_path, roles="messages", **params), rows).rows.num_rows)
+
+    assert rows_of(job(tmp_path)) == 16
+    assert [tried(), tried(n=3), tried(n=40), tried(n=Column("n"))] == [16, 5, 1, 16]
+    said = [{"role": role, "content": "a"} for role in ("system", "user", "assistant", "user", "user")]
+    assert tried(pa.table({"messages": [said] * 20}), roll_forward=True) == 5
+    assert tried(pa.table({"messages": [json.dumps({"messages": said})] * 20}), roll_forward=True, strings="json") == 5
+    assert tried(pa.table({"messages": [json.dumps(said)] * 20}), strings="json") == 16
+    least = shortened(job(tmp_path, min_tokens=Column("long"), max_tokens=Column("long")), rows)
+    assert least.rows["long"].to_pylist() == [32] * 16
+    least = shortened(job(tmp_path, min_tokens=Column("long")), rows)
+    assert least.rows["long"].to_pylist() == [None] * 16
+
+
+def test_texts_that_are_no_utf_8_stay_the_tasks_to_tell(tmp_path: Path) -> None:
+    cells = [b"\xff", b'{"max_tokens": 90}']
+    array = pa.StringArray.from_buffers(2, *pa.array(cells).buffers()[1:])
+    short = shortened(job(tmp_path, roles="messages"), pa.table({"messages": array}))
+    assert short.rows["messages"].cast(pa.binary()).to_pylist() == [b"\xff", b'{"max_tokens": 32}']
 
 
 def usage(prompt: int, written: int) -> dict[str, int]:
