@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 PAGES: Final = Path(__file__).resolve().parent
 _TABLE: Final = re.compile(r"(<!-- table: (?P<name>.+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
@@ -74,7 +74,9 @@ def _job_keys(section: str | None) -> str:
 
     model: Any = JobDefinition
     if section is not None:
-        model = JobDefinition.model_fields[section].annotation
+        for name in section.split("."):
+            held = model.model_fields[name].annotation
+            model = next(one for one in (held, *get_args(held)) if hasattr(one, "model_fields"))
     return _markdown(("key", "default", "expects", "for example"), list(_keys(model)))
 
 

@@ -284,6 +284,7 @@ STATS: Final = pa.struct(
         ("duplicates", pa.int64()),  # of these, rows answered by an equal row of the window
         ("tokens", pa.int64()),  # tokens that went through the model
         ("padded_tokens", pa.int64()),  # the same with padding: the padding share is 1 - tokens / padded_tokens
+        ("written_tokens", pa.int64()),  # tokens of the texts that were written
         ("batches", pa.int64()),  # micro-batches
         ("audio_s", pa.float64()),  # seconds of audio that were heard
         ("load_s", pa.float64()),  # seconds until the model was ready, in the worker's first window

@@ -124,6 +124,8 @@ class Scorer:
             tokens = int(lengths[part].sum())
             stats.tokens += tokens
             stats.padded_tokens += tokens if group.encoded.at_once else int(lengths[part].max(initial=0)) * part.size
+            if group.encoded.written is not None:
+                stats.written_tokens += int(group.encoded.written[part].sum())
             if group.encoded.seconds is not None:
                 stats.audio_s += float(group.encoded.seconds[part].sum())
 

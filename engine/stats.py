@@ -23,6 +23,7 @@ class Stats:
     duplicates: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    written_tokens: int = 0
     batches: int = 0
     audio_s: float = 0.0
     load_s: float = 0.0

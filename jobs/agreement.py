@@ -34,12 +34,17 @@ def compare(one: Sequence[dict[str, Any] | None], other: Sequence[dict[str, Any]
     both = [(a, b) for a, b in zip(one, other, strict=True) if a and b and not a["error"] and not b["error"]]
     words = [(dict(_words(a)), dict(_words(b))) for a, b in both]
     agree = sum(a == b for a, b in words) if any(a or b for a, b in words) else None
-    of = "texts" if any("text" in a for a, _ in both) else "labels"
+    of = "texts" if any("text" in a or "choices" in a for a, _ in both) else "labels"
     return Agreement(len(both), agree, max((_difference(a, b) for a, b in both), default=0.0), of)
 
 
 def _words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(place, string) of the row's own strings, such as its label; where it has none, of those in its lists."""
+    """(place, string) of the row's own strings, such as its label; where it has none, of those in its lists.
+
+    Of texts with an id and the model's name beside them, of the texts.
+    """
+    if "choices" in row:
+        row = {"choices": row["choices"], "turns": row.get("turns")}
     own = [(name, value) for name, value in row.items() if isinstance(value, str)]
     yield from own or _strings(row)
 

@@ -13,7 +13,7 @@ from jobs import parsing, seeds
 from jobs.errors import RunError
 from jobs.references import mask, reveal
 from jobs.resolved import Resolved
-from jobs.tables import sink_columns
+from jobs.tables import new_rows, sink_columns
 from udfs.scoring import score
 
 if TYPE_CHECKING:
@@ -87,6 +87,17 @@ class Commits:
         if replayed:  # written by a run that died before it noted so
             log.info("batch %d is in the sink already: not scored again", batch_id)
             return
+        rows = new_rows(batch, self.definition)
+        if rows is batch:
+            self._write(rows, batch_id)
+            return
+        rows.persist()  # a conversation is put together once
+        try:
+            self._write(rows, batch_id)
+        finally:
+            rows.unpersist()
+
+    def _write(self, batch: DataFrame, batch_id: int) -> None:
         if batch.isEmpty():  # an empty append would use up the transaction id
             return
         scored, counts = self._score(batch)
@@ -108,7 +119,7 @@ class Commits:
         sink = self.definition.sink
         model = self.resolved.model
         names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns])
-        rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.key)
+        rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.row_key)
         scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)
         counts = Observation()
         sums = [f.sum(f"{_STATS}.{of.name}").alias(of.name) for of in fields(Stats)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from jobs import tables
@@ -27,6 +27,7 @@ class Keys:
         rows: looked at; whole: whether these were all.
         nulls: rows with a null in their key.
         duplicates: keys that more than one row has; examples: some of them, each with how many rows, most first.
+        turns: whether these are rows of conversations, whose key has order and role in it.
     """
 
     rows: int
@@ -34,6 +35,7 @@ class Keys:
     nulls: int
     duplicates: int
     examples: tuple[str, ...]
+    turns: bool = False
 
     @property
     def unique(self) -> bool:
@@ -47,18 +49,23 @@ class Keys:
         found = [f"{self.nulls:,} rows with a null"] if self.nulls else []
         if self.duplicates:
             found.append(f"{self.duplicates:,} duplicate keys, such as {', '.join(self.examples)}")
-        return f"{'; '.join(found)} (in {where}): rows can't be told apart in the sink"
+        what = "turns can't be put in order" if self.turns else "rows can't be told apart in the sink"
+        return f"{'; '.join(found)} (in {where}): {what}"
 
 
 def look(spark: SparkSession, definition: JobDefinition, *, everything: bool = False) -> Keys:
-    """Counts null and duplicate keys of the first ``ROWS`` rows, or of all: one shuffle of the key, five collected."""
-    key = definition.source.key
-    rows = tables.read_source(spark, definition).select(*key)
+    """Counts null and duplicate keys of the first ``ROWS`` rows, or of all: one shuffle of the key, five collected.
+
+    Of turns, whose conversation they share, the key is that with their order and role.
+    """
+    fold = definition.source.fold
+    key = definition.source.row_key if fold is None else [*definition.source.row_key, fold.role]
+    rows = tables.read_rows(spark, definition).select(*key)
     if everything:
-        return _count(rows, key, whole=True)
+        return replace(_count(rows, key, whole=True), turns=fold is not None)
     some = rows.limit(ROWS).persist()  # a limit may take other rows the second time
     try:
-        return _count(some, key, whole=False)
+        return replace(_count(some, key, whole=False), turns=fold is not None)
     finally:
         some.unpersist()
 

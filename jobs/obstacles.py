@@ -27,7 +27,7 @@ def obstacles(spark: SparkSession, definition: JobDefinition, *, scored: int) ->
     if not tables.sink_exists(spark, definition):
         return
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink))
-    schema = tables.read_source(spark, definition).schema
+    schema = tables.read_rows(spark, definition).schema
     looks: tuple[Callable[[], object], ...] = (
         lambda: check_free(folder),
         lambda: changes.check_progress(folder, scored, definition),

@@ -96,6 +96,7 @@ class Plan:
             ("source → sink", self.source + (f" where {self.where}" if self.where else "") + f" → {self.sink}"),
             ("rows", f"{self.planned.rows:,} to score ({self.rows:,} in the source, {self.scored:,} scored before)"),
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
+            *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
             ("device", str(self.device)),
             ("dtype", str(self.dtype)),
             *([("backend", str(self.backend))] if self.backend else []),
@@ -117,6 +118,8 @@ class Plan:
             return f"unknown: no row has an input{small}"
         audio = self.planned.audio
         heard = f"{rate(audio.speed)} times real time, " if audio else ""
+        if self.planned.writing:
+            heard = f"{rate(self.planned.writing.per_s)} output tokens/s, "
         return f"{heard}{rate(self.planned.rows_per_s)} rows/s, {duration(self.planned.seconds)}"
 
 
@@ -133,11 +136,11 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     resolved = resolve(spark, definition)
     taken = trial.take(spark, resolved)
     tried = trial.try_out(spark, taken)
-    in_source, scored = tables.read_source(spark, definition).count(), tables.scored_rows(spark, definition)
+    counted = tables.count(spark, definition)
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
-    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=scored)]
+    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=counted.scored)]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
         job=definition.name,
@@ -149,9 +152,9 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         source=definition.source.shown,
         where=definition.source.where,
         sink=definition.sink.shown,
-        rows=in_source,
-        scored=scored,
-        planned=trial.expect(max(0, in_source - scored), tried, resolved.slots, taken.lengths),
+        rows=counted.rows,
+        scored=counted.scored,
+        planned=trial.expect(counted.new, tried, resolved.slots, taken.lengths),
         device=model.device,
         dtype=model.dtype,
         threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),
@@ -200,6 +203,8 @@ def _warnings(
 
 def _failed(tried: trial.Trial) -> dict[str, int]:
     codes = [row["error"]["code"] for row in tried.results if row and row["error"]]
+    if tried.texts is not None and tried.texts.short:  # a run lets these go on
+        codes = [code for code in codes if code != "incomplete"]
     return {code: codes.count(code) for code in dict.fromkeys(codes)}
 
 

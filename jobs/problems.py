@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -45,9 +45,11 @@ def add_validation(found: Located, error: ValidationError, model: type[BaseModel
 
 
 def add_clashes(found: Located) -> None:
-    """Output and kept columns that have a name which the key has already."""
+    """An output that has the name of a column of the key, or of a conversation's last turn."""
     source, sink = _mapping(found.data, "source"), _mapping(found.data, "sink")
     keys = [str(name).lower() for name in source.get("key") or [] if isinstance(source.get("key"), list)]
+    if isinstance(source.get("fold"), dict):
+        keys.append(str(source["fold"].get("order", "turn")).lower())
     output = sink.get("output", "prediction")
     if isinstance(output, str) and output.lower() in keys:
         found.add(("sink", "output"), "a name that no key column has", words(output), "write another name")
@@ -137,10 +139,16 @@ def _homes(model: type[BaseModel]) -> Iterator[tuple[str, list[str]]]:
 
 def _model(key: Key, model: type[BaseModel]) -> type[BaseModel]:
     for part in key:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
+        inner = _section(model.model_fields[str(part)])
+        assert inner is not None
         model = inner
     return model
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    """The section that a field holds, where it holds one, or may."""
+    held = (field.annotation, *get_args(field.annotation))
+    return next((one for one in held if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _field(key: Key, model: type[BaseModel]) -> tuple[str, FieldInfo | None]:
@@ -150,8 +158,8 @@ def _field(key: Key, model: type[BaseModel]) -> tuple[str, FieldInfo | None]:
     for part in key:
         named = {field.alias or name: field for name, field in section.model_fields.items()}
         found = str(part), named[str(part)]
-        section = named[str(part)].annotation
-        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+        section = _section(named[str(part)])
+        if section is None:
             break
     return found
 

@@ -65,11 +65,20 @@ def table(summary: Summary) -> Table:
     shown.add_row("rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}")
     shown.add_row("rows/s", rate(planned.rows_per_s) if planned else "", rate(summary.rows_per_s))
     shown.add_row("seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}")
-    for row in _audio(summary):
+    for row in (*_writing(summary), *_audio(summary)):
         shown.add_row(*row)
     for name, value in _rest(summary):
         shown.add_row(name, "", value)
     return shown
+
+
+def _writing(summary: Summary) -> Iterator[tuple[str, str, str]]:
+    """Tokens that were written, and how many in a second; nothing for tasks that write no text."""
+    planned = summary.planned.writing if summary.planned else None
+    if planned or summary.written_tokens:
+        tokens = planned.output_tokens if planned else None
+        yield "output tokens", "" if tokens is None else f"about {tokens:,.0f}", f"{summary.written_tokens:,}"
+        yield "output tokens/s", rate(planned.per_s) if planned else "", rate(summary.written_per_s)
 
 
 def _audio(summary: Summary) -> Iterator[tuple[str, str, str]]:

@@ -68,7 +68,7 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
 
 def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
     """What the run should take; the trial's worker has the model loaded when the run begins."""
-    rows = tables.rows_to_score(spark, resolved.definition)
+    rows = tables.count(spark, resolved.definition).new
     if not rows:
         return trial.expect(0, trial.NONE, resolved.slots)
     taken = trial.take(spark, resolved)

@@ -41,7 +41,7 @@ def sample(definition: JobDefinition, *, spark: SparkSession, rows: int = 20) ->
     """Scores the first rows of the source whose input is not null, on one executor. Raises as ``plan`` does."""
     resolved = resolve(spark, definition)
     found = trial.score_first(spark, resolved, rows)
-    keys = found.select(definition.source.key).to_pylist()
+    keys = found.select(definition.source.row_key).to_pylist()
     return Sample(keys, found.column(trial.RESULT).to_pylist())
 
 

@@ -16,6 +16,8 @@ from jobs.references import reveal
 
 #: Columns that every sink row carries beside key, kept columns and output.
 PROVENANCE: Final = ("_run_id", "_model_version", "_dtype", "_scored_at")
+#: The column that a folded source has in place of its turns.
+MESSAGES: Final = "messages"
 
 T = TypeVar("T")
 
@@ -62,6 +64,27 @@ class Place(Section):
         return "path:" + (f"{scheme}://" if scheme else "") + posixpath.normpath(rest)
 
 
+class Fold(Section):
+    """Which columns of rows that are turns make a message, and which one orders them."""
+
+    order: Name = Field(
+        default="turn", description="the column by which a conversation's turns are ordered", examples=["turn"]
+    )
+    role: Name = Field(default="role", description="the column of the turn's role", examples=["role"])
+    content: Name = Field(default="content", description="the column of what is said", examples=["content"])
+    name: Name | None = Field(default=None, description="the column of who says it", examples=["speaker"])
+    tool_calls: Name | None = Field(default=None, description="the column of tool calls", examples=["tool_calls"])
+    tool_call_id: Name | None = Field(
+        default=None, description="the column of the call that a tool answers", examples=["tool_call_id"]
+    )
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """A message's fields, each with its column, role first."""
+        named = {name: getattr(self, name) for name in ("role", "content", "name", "tool_calls", "tool_call_id")}
+        return {name: column for name, column in named.items() if column is not None}
+
+
 class Source(Place):
     """The rows to score."""
 
@@ -74,6 +97,11 @@ class Source(Place):
     inputs: Inputs = Field(
         description="the column that the task reads, or a column for each of its inputs",
         examples=[{"text": "body"}],
+    )
+    fold: Fold | None = Field(
+        default=None,
+        description="the columns of rows that are turns of a conversation, a mapping: key tells conversations apart",
+        examples=[{"order": "turn", "role": "role", "content": "content"}],
     )
     where: Text | None = Field(
         default=None, description="a SQL condition that rows must meet, a text", examples=["lang = 'en'"]
@@ -93,6 +121,21 @@ class Source(Place):
         description="Spark reader options of a csv, json or binaryFile source, a mapping of texts",
         examples=[{"header": "true"}],
     )
+
+    @property
+    def row_key(self) -> list[str]:
+        """The columns that tell apart the rows that are scored: of a conversation, its last turn among them."""
+        return self.key if self.fold is None else [*self.key, self.fold.order]
+
+    @field_validator("fold")
+    @classmethod
+    def _folded_is_free(cls, fold: Fold | None, info: ValidationInfo) -> Fold | None:
+        taken = [MESSAGES, *info.data.get("key", [])]
+        if fold is not None and fold.order in taken:
+            raise refuse(f"an order that is none of {', '.join(taken)}", fold.order, "name the column of turns")
+        if fold is not None and MESSAGES in taken[1:]:
+            raise refuse(f"a key without {MESSAGES}, which a conversation has", MESSAGES, "rename it in a view")
+        return fold
 
     @field_validator("format")
     @classmethod

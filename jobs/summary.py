@@ -29,6 +29,39 @@ class Audio:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What was expected of texts.
+
+    Args:
+        prompt_tokens: of all prompts, output_tokens: to write, both estimates; None where no row was answered.
+        per_s: tokens written in a second by all workers together.
+        rows: that the estimate is made of; texts: of them; cut: of these, those that the trial's bound cut.
+        cap: tokens of a text in the trial at most; most: in a run.
+    """
+
+    prompt_tokens: float | None
+    output_tokens: float | None
+    per_s: float
+    rows: int
+    texts: int
+    cut: int
+    cap: int
+    most: int
+
+    def __str__(self) -> str:
+        if self.prompt_tokens is None or self.output_tokens is None:
+            return "unknown: no row of the trial was answered"
+        read, written = f"{self.prompt_tokens:,.0f} of prompts", f"{self.output_tokens:,.0f} to write"
+        found = f"about {read} and {written}, from {self.rows:,} rows"
+        if not self.cut:
+            return found
+        cut = f"{self.cut:,} of {self.texts:,} texts were cut at the trial's {self.cap:,} tokens"
+        if self.cut == self.texts:
+            return f"{found}; {cut}: at most, for all {self.most:,} of each"
+        return f"{found}; {cut}: estimated by how many ended"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Planned:
     """What was expected before the table was read.
 
@@ -36,13 +69,14 @@ class Planned:
         rows: rows to score.
         rows_per_s: of all workers together, loading left out.
         seconds: of the whole run.
-        audio: of a task on recordings; None for others.
+        audio: of a task on recordings; writing: of one that writes texts; None for others.
     """
 
     rows: int
     rows_per_s: float
     seconds: float
     audio: Audio | None = None
+    writing: Writing | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +92,7 @@ class Summary:
         rows: scored; failed: of these, rows with an error; skipped: of these, null inputs; duplicates: of these, rows
             answered by an equal row.
         tokens, padded_tokens: that went through the model, and the same with padding.
+        written_tokens: of the texts that were written.
         audio_s: seconds of audio that were heard.
         load_s, encode_s, forward_s, decode_s: seconds summed over the workers. Encoding runs beside forward.
         seconds: wall time of the run.
@@ -85,6 +120,7 @@ class Summary:
     duplicates: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    written_tokens: int = 0
     audio_s: float = 0.0
     load_s: float = 0.0
     encode_s: float = 0.0
@@ -115,13 +151,18 @@ class Summary:
         return self.tokens / self.seconds if self.seconds else 0.0
 
     @property
+    def written_per_s(self) -> float:
+        """Tokens that were written by wall time, everything included."""
+        return self.written_tokens / self.seconds if self.seconds else 0.0
+
+    @property
     def times_real_time(self) -> float:
         """Seconds of audio by wall time, everything included; 0 without audio."""
         return self.audio_s / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> Mapping[str, Any]:
         """Everything, for JSON."""
-        derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s", "times_real_time")
+        derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s", "written_per_s", "times_real_time")
         return {**asdict(self), **{name: getattr(self, name) for name in derived}}
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SchemaError
 from engine.schema import TaskSchema, ddl
-from jobs import parsing
+from jobs import fold, parsing
 from jobs.references import reveal
 from jobs.sections import PROVENANCE, Place, Source
 
@@ -22,13 +23,37 @@ if TYPE_CHECKING:
 
 #: How much of the source a commit covers where the definition does not say it: what a crash costs at most.
 BYTES_PER_COMMIT: Final = "1g"
+#: Turns of a conversation that are looked at for the keys of some.
+_TURNS: Final = 64
 _PROVENANCE_TYPES: Final = ("STRING", "STRING", "STRING", "TIMESTAMP")
 
 
-def read_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
-    """The source as it is now, ``where`` applied, all columns."""
+def read_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame:
+    """The rows of the source as it is now, ``where`` applied, all columns; they may be turns."""
     with _named(definition.source):
         return _where(_load(spark, definition.source), definition.source)
+
+
+def read_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
+    """The rows to score of the source as it is now, all columns; turns are folded into conversations."""
+    return _folded(read_rows(spark, definition), definition.source)
+
+
+def read_some(spark: SparkSession, definition: JobDefinition, count: int) -> DataFrame:
+    """Rows as ``read_source`` gives them, of which the first so many may be taken: not all turns are folded for it."""
+    rows, source = read_rows(spark, definition), definition.source
+    if source.fold is None:
+        return rows
+    return _folded(fold.touched(rows, rows.limit(count * _TURNS), source.key), source)
+
+
+def new_rows(batch: DataFrame, definition: JobDefinition) -> DataFrame:
+    """What a micro-batch of the stream brings to score: its rows, or the unanswered conversations it has turns of."""
+    source = definition.source
+    if source.fold is None:
+        return batch
+    turns = fold.touched(read_rows(batch.sparkSession, definition), batch, source.key)
+    return fold.unanswered(_folded(turns, source), _scored(batch.sparkSession, definition), source.row_key)
 
 
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
@@ -107,7 +132,7 @@ def sink_schema(
 
 def sink_columns(definition: JobDefinition) -> list[str]:
     """The columns of the source that a sink row keeps: key, then ``keep``."""
-    return list(dict.fromkeys([*definition.source.key, *definition.sink.keep]))
+    return list(dict.fromkeys([*definition.source.row_key, *definition.sink.keep]))
 
 
 def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructType) -> None:
@@ -157,20 +182,29 @@ def delta_table(spark: SparkSession, place: Place) -> Any:
     return DeltaTable.forName(spark, reveal(place.table))
 
 
-def rows_to_score(spark: SparkSession, definition: JobDefinition) -> int:
-    """Rows of the source that this job's runs have not yet put into the sink; two aggregates, nothing is collected."""
-    rows = read_source(spark, definition).count()
-    return max(0, int(rows) - scored_rows(spark, definition))
+@dataclass(frozen=True)
+class Count:
+    """Rows of the source, rows that this job's runs have put into the sink, and rows to score."""
+
+    rows: int
+    scored: int
+    new: int
+
+
+def count(spark: SparkSession, definition: JobDefinition) -> Count:
+    """Counts source and sink: aggregates, nothing is collected; of turns, the conversations that wait for an answer."""
+    source = read_source(spark, definition)
+    rows, scored = source.count(), scored_rows(spark, definition)
+    if definition.source.fold is None:
+        return Count(rows, scored, max(0, rows - scored))
+    key = definition.source.row_key
+    return Count(rows, scored, fold.unanswered(source.select(*key), _scored(spark, definition), key).count())
 
 
 def scored_rows(spark: SparkSession, definition: JobDefinition) -> int:
     """Rows of the sink that this job's runs wrote."""
-    from pyspark.sql import functions as f
-
-    sink = read_sink(spark, definition)
-    if sink is None or PROVENANCE[0] not in sink.columns:
-        return 0
-    return int(sink.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-")).count())
+    found = _scored(spark, definition)
+    return 0 if found is None else int(found.count())
 
 
 def nbytes(text: str) -> int:
@@ -203,6 +237,22 @@ def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
     if place.table is not None:
         return spark.read.table(reveal(place.table))
     return spark.read.format("delta").load(reveal(place.path))
+
+
+def _scored(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
+    from pyspark.sql import functions as f
+
+    sink = read_sink(spark, definition)
+    if sink is None or PROVENANCE[0] not in sink.columns:
+        return None
+    return sink.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-"))
+
+
+def _folded(rows: DataFrame, source: Source) -> DataFrame:
+    if source.fold is None:
+        return rows
+    with _named(source):
+        return fold.folded(rows, source, source.fold)
 
 
 def _where(rows: DataFrame, source: Source) -> DataFrame:

@@ -12,11 +12,11 @@ from engine.device import Choice
 from engine.models.bundle import make_bundle
 from engine.tasks import task_class
 from engine.tasks.audio import AudioTask
-from jobs import seeds, tables
+from jobs import bounds, seeds, tables, writing
 from jobs.hearing import Lengths, heard, shortened
 from jobs.references import reveal
 from jobs.resolved import Resolved
-from jobs.summary import Audio, Planned
+from jobs.summary import Audio, Planned, Writing
 from udfs.scoring import score
 from udfs.weights import ship
 
@@ -37,14 +37,16 @@ class Taken:
     """The rows of a trial.
 
     Args:
-        resolved: the job, whose task hears no more of a recording than a trial should.
+        resolved: the job, whose task hears no more of a recording, and writes no longer texts, than a trial should.
         rows: the columns that scoring reads and the key.
         lengths: of the first recordings; None for a task without.
+        short: what bounds the texts; None for a task that writes none.
     """
 
     resolved: Resolved
     rows: pa.Table
     lengths: Lengths | None = None
+    short: bounds.Shortened | None = None
 
 
 @dataclass(frozen=True)
@@ -56,22 +58,32 @@ class Trial:
         rows_per_s: distinct rows by the seconds of one warm worker.
         load_s: seconds until the model was ready in a worker that did not have it; 0 where it had.
         speed: seconds of audio by the seconds of one warm worker; 0 without audio.
+        texts: what was written; None for a task that writes none.
+        written_per_s: tokens of it by the seconds of one warm worker.
     """
 
     results: list[dict[str, Any] | None]
     rows_per_s: float
     load_s: float
     speed: float = 0.0
+    texts: writing.Texts | None = None
+    written_per_s: float = 0.0
 
 
 NONE: Final = Trial([], 0.0, 0.0)
 
 
 def take(spark: SparkSession, resolved: Resolved, count: int = ROWS) -> Taken:
-    """The first rows of the source with all required inputs; of recordings, those that minutes of audio hold."""
+    """The first rows of the source with all required inputs; of recordings, those that minutes of audio hold.
+
+    Fewer where texts are written, which are bounded.
+    """
     first = _first(spark, resolved, count)
     if not issubclass(task_class(resolved.model.task), AudioTask):
-        return Taken(resolved, first.toArrow())
+        if bounds.limit_of(resolved.model.task) is None:
+            return Taken(resolved, first.toArrow())
+        short = bounds.shortened(resolved, first.limit(min(count, bounds.rows_of(resolved))).toArrow())
+        return Taken(short.resolved, short.rows, short=short)
     rows, lengths = heard(first, resolved)
     return Taken(shortened(resolved), rows, lengths)
 
@@ -81,7 +93,7 @@ def score_first(spark: SparkSession, resolved: Resolved, count: int) -> pa.Table
 
     Scored on one executor. The rows themselves, which may be recordings, do not come to the driver.
     """
-    key = resolved.definition.source.key
+    key = resolved.definition.source.row_key
     given = seeds.add(_first(spark, resolved, count), resolved.model, key).coalesce(1)
     scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT)
     return scored.select(*key, RESULT).toArrow()
@@ -100,7 +112,15 @@ def try_out(spark: SparkSession, taken: Taken) -> Trial:
     first, second = _halves(stats, rows.num_rows)
     distinct = second["rows"] - second["nulls"] - second["duplicates"]
     seconds = _seconds(second, resolved.model.device.value)
-    return Trial(results[rows.num_rows :], distinct / seconds, first["load_s"], second["audio_s"] / seconds)
+    results = results[rows.num_rows :]
+    return Trial(
+        results,
+        distinct / seconds,
+        first["load_s"],
+        second["audio_s"] / seconds,
+        texts=None if taken.short is None else writing.count(results, taken.short),
+        written_per_s=second["written_tokens"] / seconds,
+    )
 
 
 def score_rows(spark: SparkSession, resolved: Resolved, rows: pa.Table) -> list[dict[str, Any] | None]:
@@ -121,7 +141,8 @@ def expect(rows: int, trial: Trial, slots: int, lengths: Lengths | None = None) 
 
     It leaves out reading and writing, and takes the table for one whose rows are like the first ones and that has work
     for every slot. A full window pads less than a trial's few rows, so that a run is more often faster than slower.
-    Recordings take time by their seconds: those of all rows are estimated from the headers of the first ones.
+    Recordings take time by their seconds: those of all rows are estimated from the headers of the first ones. Texts
+    take time by the tokens that are written; reading the prompts counts in their speed.
     """
     rate = trial.rows_per_s * slots
     audio = None
@@ -129,14 +150,33 @@ def expect(rows: int, trial: Trial, slots: int, lengths: Lengths | None = None) 
         audio = Audio(seconds=lengths.of(rows), speed=trial.speed * slots, told=lengths.told, looked=lengths.looked)
         if audio.seconds and audio.speed:
             rate = rows * audio.speed / audio.seconds
-    return Planned(rows=rows, rows_per_s=rate, seconds=trial.load_s + (rows / rate if rate else 0.0), audio=audio)
+    texts = None if trial.texts is None else _writing(rows, trial.texts, trial.written_per_s * slots)
+    if texts is not None and texts.output_tokens and texts.per_s:
+        rate = rows * texts.per_s / texts.output_tokens
+    seconds = trial.load_s + (rows / rate if rate else 0.0)
+    return Planned(rows=rows, rows_per_s=rate, seconds=seconds, audio=audio, writing=texts)
+
+
+def _writing(rows: int, texts: writing.Texts, per_s: float) -> Writing:
+    """What so many rows give to read and to write, from those of a trial."""
+    answered = texts.rows or None
+    return Writing(
+        prompt_tokens=answered and rows * texts.prompt / answered,
+        output_tokens=None if texts.each is None else rows * texts.each * texts.texts / max(1, texts.tried),
+        per_s=per_s,
+        rows=texts.tried,
+        texts=texts.texts,
+        cut=texts.cut,
+        cap=texts.cap,
+        most=texts.most,
+    )
 
 
 def _first(spark: SparkSession, resolved: Resolved, count: int) -> DataFrame:
     required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
-    names = dict.fromkeys([*resolved.definition.source.key, *resolved.columns])
+    names = dict.fromkeys([*resolved.definition.source.row_key, *resolved.columns])
     whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
-    rows = tables.read_source(spark, resolved.definition).where(whole).select(*names)
+    rows = tables.read_some(spark, resolved.definition, count).where(whole).select(*names)
     return rows.limit(count)
 
 
@@ -144,7 +184,7 @@ def _score(
     spark: SparkSession, resolved: Resolved, rows: pa.Table
 ) -> tuple[list[dict[str, Any] | None], list[dict[str, Any]]]:
     """The struct of each row and the stats of each window."""
-    given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.key).coalesce(1)
+    given = seeds.add(spark.createDataFrame(rows), resolved.model, resolved.definition.source.row_key).coalesce(1)
     scored = score(given, model=resolved.model, input=resolved.inputs, output=RESULT, stats=_STATS)
     found = scored.select(RESULT, _STATS).toArrow().to_pydict()
     return found[RESULT], [window for window in found[_STATS] if window]

@@ -30,12 +30,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Answer:
-    """One row's: its id, its choices, the tokens of its prompt, and whether that was cut."""
+    """One row's: its id, its choices, the tokens of its prompt, and whether that was cut.
+
+    Of a conversation whose turns were answered in order, ``turns`` holds each answer, and ``choices`` the last one.
+    """
 
     id: str
     choices: tuple[Choice, ...]
     prompt_tokens: int
     truncated: bool
+    turns: tuple[Choice, ...] = ()
 
 
 class Answers:
@@ -80,7 +84,7 @@ class Answers:
             "model": pa.array([self.name] * len(answers), pa.string()),
             "choices": self._choices(answers, types["choices"]),
             "usage": _usage(answers, types["usage"]),
-            "turns": pa.nulls(len(answers), types["turns"]),
+            "turns": pa.array([_turns(one) for one in answers], types["turns"]),
             "truncated": pa.array([one.truncated for one in answers], pa.bool_()),
         }
         return pa.StructArray.from_arrays([columns[field.name] for field in fields], fields=list(fields))
@@ -145,13 +149,40 @@ def _steps(logprobs: TokenLogprobs | None) -> int:
 
 
 def _usage(answers: Sequence[Answer], dtype: pa.StructType) -> pa.Array:
-    """Tokens: a prompt counts once for all its texts, and as cached where it was for the first of them."""
-    read = np.array([one.prompt_tokens for one in answers], np.int32)
-    made = np.array([sum(len(choice.written.ids) for choice in one.choices) for one in answers], np.int32)
-    cached = [min((choice.written.cached_tokens for choice in one.choices), default=0) for one in answers]
+    """Tokens: a prompt counts once for all its texts, and as cached where it was for the first of them.
+
+    Turns that were answered in order are so many requests: their tokens are added up.
+    """
+    read = np.array([_read(one) for one in answers], np.int32)
+    made = np.array([sum(len(choice.written.ids) for choice in one.turns or one.choices) for one in answers], np.int32)
+    cached = [_cached(one) for one in answers]
     details = pa.StructArray.from_arrays([pa.array(cached, pa.int32())], fields=list(dtype.fields[3].type.fields))
     counts = [pa.array(one, pa.int32()) for one in (read, made, read + made)]
     return pa.StructArray.from_arrays([*counts, details], fields=list(dtype.fields))
+
+
+def _read(answer: Answer) -> int:
+    return sum(turn.written.prompt_tokens for turn in answer.turns) if answer.turns else answer.prompt_tokens
+
+
+def _cached(answer: Answer) -> int:
+    if answer.turns:
+        return sum(turn.written.cached_tokens for turn in answer.turns)
+    return min((choice.written.cached_tokens for choice in answer.choices), default=0)
+
+
+def _turns(answer: Answer) -> list[dict[str, Any]] | None:
+    return [
+        {
+            "index": at,
+            "content": turn.content,
+            "finish_reason": turn.finish_reason,
+            "prompt_tokens": turn.written.prompt_tokens,
+            "completion_tokens": len(turn.written.ids),
+            "cached_tokens": turn.written.cached_tokens,
+        }
+        for at, turn in enumerate(answer.turns)
+    ] or None
 
 
 def _listed(lengths: Sequence[int], values: pa.Array, dtype: pa.DataType) -> pa.Array:

@@ -55,10 +55,10 @@ class Decider:
     def __call__(self, params: ChatParams) -> Decided:
         """What these parameters come to. Raises ParameterError where this model can't take them."""
         own = self.own
-        grammar = self._grammar(params)
-        ends = own.ends
-        if grammar is not None and self.tokenizer.eos_token_id is not None:  # by which a grammar ends
+        ends = tuple(own.ends)
+        if params.formatted and self.tokenizer.eos_token_id is not None:  # by which a grammar ends
             ends = tuple(dict.fromkeys((*ends, self.tokenizer.eos_token_id)))
+        grammar = self._grammar(params, ends)
         stopping = Stopping(self.tokenizer, ends, (*own.stop, *params.stops))
         total, most, room = self._lengths(params)
         least = own.least if params.min_tokens is None else params.min_tokens
@@ -109,13 +109,12 @@ class Decider:
             raise ParameterError(f"expected token ids below {self.vocabulary} in logit_bias, got {max(bias)}")
         return bias
 
-    def _grammar(self, params: ChatParams) -> Grammar | None:
-        if params.response_format is None or params.response_format.get("type") == "text":
+    def _grammar(self, params: ChatParams, ends: tuple[int, ...]) -> Grammar | None:
+        if not params.formatted or params.response_format is None:
             return None
         from engine.structured import grammar_for
 
-        grammar: Grammar | None = grammar_for(params.response_format, self.tokenizer, self.vocabulary)
-        return grammar
+        return grammar_for(params.response_format, self.tokenizer, self.vocabulary, ends=ends)
 
 
 def _first(asked: float | None, own: float) -> float:

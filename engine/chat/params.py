@@ -52,7 +52,8 @@ class ChatParams:
         long_prompt: what becomes of a prompt that does not fit: error (of its row), truncate_left (the oldest turns go)
             or truncate_right (the end of the last message goes); what was cut is flagged.
         max_length: tokens of the prompt at most; null takes what the model allows beside the new tokens.
-        roll_forward: whether the turns of the user are answered one after the other, each with the answers before it.
+        roll_forward: whether the turns of the user that nobody answers are answered one after the other, each with the
+            answers before it; else only the last one is. Needs n: 1.
     """
 
     strings: Literal["text", "json"] = "text"
@@ -95,6 +96,8 @@ class ChatParams:
             raise ParameterError("expected logprobs: true where top_logprobs is given, got false")
         if (self.min_tokens or 0) > (self.min_tokens or 0 if self.max_tokens is None else self.max_tokens):
             raise ParameterError(f"expected min_tokens of at most max_tokens, {self.max_tokens}, got {self.min_tokens}")
+        if self.roll_forward and self.n > 1:
+            raise ParameterError(f"expected n: 1 with roll_forward, whose answers feed the next turn, got {self.n}")
         if "" in self.stops:
             raise ParameterError("expected stop to be strings that are not empty, got an empty one")
         reserved = sorted(_RESERVED & {*(self.template_args or {})})
@@ -105,6 +108,11 @@ class ChatParams:
     def _within(name: str, value: float | None, least: float, most: float) -> None:
         if value is not None and not (least <= value <= most and math.isfinite(value)):
             raise ParameterError(f"expected {name} to be {least} to {most}, got {value}")
+
+    @property
+    def formatted(self) -> bool:
+        """Whether the text has to look like something."""
+        return self.response_format is not None and self.response_format.get("type") != "text"
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -129,13 +129,21 @@ class GenerationTask(TextTask):
             cost = lengths + most * made.beams
         else:
             cost = (lengths + most) * made.beams
-        return Encoded(encoded.rows, lengths, owner, data, encoded.failures, cost.astype(np.int64))
+        cost = cost.astype(np.int64)
+        written = np.zeros_like(owner)
+        return Encoded(encoded.rows, lengths, owner, data, encoded.failures, cost, written=written)
 
     def forward(self, encoded: Encoded, items: Index) -> list[Any]:
         """For each item its completions, as a tuple; an array of NaN where the model gave NaN or Inf, or a RowError."""
         data: Prompts = encoded.data
-        if data.decoded is not None:
-            return self._together(encoded, items, data.decoded)
+        found = self._batch(encoded, items) if data.decoded is None else self._together(encoded, items, data.decoded)
+        assert encoded.written is not None
+        encoded.written[items] = [sum(len(text.ids) for text in one) if isinstance(one, tuple) else 0 for one in found]
+        return found
+
+    def _batch(self, encoded: Encoded, items: Index) -> list[Any]:
+        """The same by steps of the whole micro-batch."""
+        data: Prompts = encoded.data
         ids, real = padded(data.tokens, encoded.owner[items], self.tokenizer.pad_token_id, left=self.pads_left)
         most, drawn = data.most[items], None
         if data.keys is not None:

@@ -31,6 +31,8 @@ class Encoded:
         data: what the task's own ``forward`` and ``decode`` read.
         failures: rows that can't be scored, with the reason.
         cost: int64 [items], tokens of a micro-batch's budget that each item takes, where they are not its length.
+        written: int64 [items], tokens of the texts that ``forward`` wrote for each item, which fills it; None where it
+            writes none.
         seconds: float64 [items], of audio that ``forward`` heard of each item, which fills it; None without audio.
     """
 
@@ -41,6 +43,7 @@ class Encoded:
     failures: Failures = field(default_factory=dict)
     cost: Index | None = None
     seconds: npt.NDArray[np.float64] | None = None
+    written: Index | None = None
 
     @property
     def costs(self) -> npt.NDArray[np.integer[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from engine.chat.params import ChatParams
 from engine.chat.request import BY_ROW, FIXED
 from engine.chat.rows import Asked, Rows
 from engine.chat.template import NO_TEMPLATE, Template
-from engine.errors import ModelError, ParameterError, RowError
-from engine.generation.backend import Prompt, TokenLogprobs, Written
+from engine.chat.turns import Conversation, Rolled, opening
+from engine.errors import ModelError, RowError
+from engine.generation.backend import Prompt, Result, TokenLogprobs, Written
 from engine.models.folder import read_json
 from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
@@ -88,11 +89,6 @@ class Chat(Task):
         """Makes structs, with the model's name as the driver knows it, else the start of its bundle's digest."""
         return Answers(self.model, self.tokenizer, self.known_as or self.manifest.digest[:12])
 
-    @classmethod
-    def check(cls, params: Any, manifest: Manifest) -> None:
-        if params.roll_forward:
-            raise ParameterError("expected roll_forward: false, this release answers the last turn only; got true")
-
     def ready(self, params: Any) -> None:
         if not self.template.has_one(params):
             raise ModelError(NO_TEMPLATE)
@@ -118,7 +114,7 @@ class Chat(Task):
             try:
                 if isinstance(asked, RowError):
                     raise asked
-                texts[row] = self.template(asked.messages, asked.decided.params)
+                texts[row] = self.template(opening(asked), asked.decided.params)
             except RowError as error:
                 failures[row] = error
         made = tokenize(self.tokenizer, list(texts.values()), max_length=None, special_tokens=False)
@@ -133,7 +129,7 @@ class Chat(Task):
             return False
         again = partial(self._again, params=decided.params)
         how = decided.params.long_prompt
-        ids[row] = fitted(asked.messages, found, decided.room, how, again, self.tokenizer)
+        ids[row] = fitted(opening(asked), found, decided.room, how, again, self.tokenizer)
         return True
 
     def _again(self, messages: list[Message], params: ChatParams) -> Index:
@@ -157,36 +153,68 @@ class Chat(Task):
             data=Chats(rows, prompts, truncated),
             failures=failures,
             cost=np.zeros(len(prompts), np.int64),
+            written=np.zeros(len(prompts), np.int64),
         )
 
     def forward(self, encoded: Encoded, items: Index) -> list[Any]:
-        """For each item what was written, or why nothing was."""
-        from engine.generation.backends import backend_of
-
+        """For each item what was written, all of it where turns are answered in order, or why nothing was."""
         data: Chats = encoded.data
-        asked = [data.prompts[item] for item in items.tolist()]
-        found: dict[int, Written | RowError] = {one.id: _nothing(one) for one in asked if not one.decoding.max_tokens}
-        wanted = [one for one in asked if one.decoding.max_tokens]
-        for result in backend_of(self.loaded).generate(wanted) if wanted else ():
+        owner = dict(zip(items.tolist(), encoded.owner[items].tolist(), strict=True))
+        talks = {item: talk for item, row in owner.items() if (talk := self._conversation(data, item, row)) is not None}
+        found: dict[int, Written | RowError] = {}
+        assert encoded.written is not None
+        encoded.written[items] = 0
+        for result in self._results([data.prompts[item] for item in owner], talks):
             if isinstance(result, Written):
                 found[result.id] = result
+                encoded.written[result.id] += len(result.ids)
             else:
                 found[result[0]] = result[1]
-        owners = encoded.owner[items].tolist()
-        return [self._whole(found[one.id], data.rows[row]) for one, row in zip(asked, owners, strict=True)]
+        return [self._whole(found[item], talks.get(item), data.rows[row]) for item, row in owner.items()]
 
-    def _whole(self, written: Written | RowError, asked: Asked | None) -> Written | RowError:
-        """The same, but an error where it is not of the format that was asked for."""
+    def _conversation(self, data: Chats, item: int, row: int) -> Conversation | None:
+        """Of a row whose turns are answered in order."""
+        asked = data.rows[row]
         assert asked is not None
-        if isinstance(written, RowError) or asked.decided.decoding.grammar is None:
-            return written
+        if not asked.decided.params.roll_forward:
+            return None
+        own = {"template": self.template, "tokenizer": self.tokenizer, "answers": self.answers}
+        return Conversation(asked, data.prompts[item], cut=bool(data.truncated[row]), **own)
+
+    def _results(self, prompts: Sequence[Prompt], talks: Mapping[int, Conversation]) -> Iterator[Result]:
+        """The results of prompts and of those that follow them."""
+        from engine.generation.backends import backend_of
+
+        def follow(written: Written) -> Prompt | None:
+            talk = talks.get(written.id)
+            return None if talk is None else talk.follow(written)
+
+        for one in (one for one in prompts if not one.decoding.max_tokens):
+            following: Prompt | None = one
+            while following is not None:
+                nothing = _nothing(following)
+                yield nothing
+                following = follow(nothing)
+        wanted = [one for one in prompts if one.decoding.max_tokens]
+        if wanted:
+            yield from backend_of(self.loaded).generate(wanted, follow)
+
+    def _whole(
+        self, written: Written | RowError, talk: Conversation | None, asked: Asked | None
+    ) -> Written | Rolled | RowError:
+        """What was written, but an error where it is not of the format that was asked for, or a turn has no answer."""
+        assert asked is not None
+        found = written if talk is None or isinstance(written, RowError) else talk.result
+        if isinstance(found, RowError) or asked.decided.decoding.grammar is None:
+            return found
         from engine.structured import check_value
 
         try:
-            check_value(asked.decided.params.response_format, self.answers.text(written, asked.decided.stopping))
+            for text in found.turns if isinstance(found, Rolled) else (found,):
+                check_value(asked.decided.params.response_format or {}, self.answers.text(text, asked.decided.stopping))
         except RowError as error:
             return error
-        return written
+        return found
 
     def decode(self, encoded: Encoded, rows: Index, outputs: Any, params: Any) -> pa.StructArray:
         data: Chats = encoded.data
@@ -199,9 +227,14 @@ class Chat(Task):
         assert asked is not None
         decided: Decided = asked.decided
         texts = [next(waiting) for _ in range(decided.params.n)]
+        rolled = texts[0] if isinstance(texts[0], Rolled) else None
+        texts = texts if rolled is None else list(rolled.turns)
         prompt, tools = data.prompts[texts[0].id], bool(decided.params.tools)
         choices = tuple(self.answers.choice(one, decided.stopping, tools=tools, prompt=prompt.ids) for one in texts)
-        return Answer(answer_id(prompt.key), choices, len(prompt.ids), bool(data.truncated[row]))
+        named, read = answer_id(prompt.key), len(prompt.ids)
+        if rolled is None:
+            return Answer(named, choices, read, bool(data.truncated[row]))
+        return Answer(named, choices[-1:], read, rolled.truncated, turns=choices)
 
 
 def _nothing(prompt: Prompt) -> Written:

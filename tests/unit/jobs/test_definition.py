@@ -108,8 +108,8 @@ errors: {max_fraction: 2}
         "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
         "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
         "got 5; write inputs: {text: body}",
-        "job.yaml:9: source.wher: expected one of table, path, format, key, inputs, where, changes, schema, options, "
-        'got "wher"; write where',
+        "job.yaml:9: source.wher: expected one of table, path, format, key, inputs, fold, where, changes, schema, "
+        'options, got "wher"; write where',
         'job.yaml:10: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
         "job.yaml:10: compute.batch_tokens: expected auto or the tokens of a micro-batch, a whole number above 0, "
         "got 0; write batch_tokens: 4096",
@@ -147,6 +147,10 @@ errors: {max_fraction: 2}
         (("task: text-classification", "key: [a]"), "key", '"key"; write it as source.key'),
         (("{text: body}", "{texts: body}"), "source.inputs.texts", '"texts"; write text: body'),
         (("{text: body}", "{text_pair: body}"), "source.inputs", "none; write text: column"),
+        (("inputs:", "fold: {order: review_id}\n  inputs:"), "source.fold", "review_id"),
+        (("inputs:", "fold: {rolle: who}\n  inputs:"), "source.fold.rolle", '"rolle"; write role'),
+        (("inputs:", "fold: {role: 1}\n  inputs:"), "source.fold.role", "1; write role: role"),
+        (("inputs:", "fold: [turn]\n  inputs:"), "source.fold", '["turn"]'),
     ],
 )
 def test_one_problem(tmp_path: Path, change: tuple[str, str], key: str, got: str) -> None:
@@ -336,6 +340,21 @@ def test_identity_is_name_source_and_sink() -> None:
     for other in (made(name="b"), made(sink={"path": "out2"}), made(sink={"table": "out"})):
         assert other.identity != job.identity
     assert made(sink={"table": "Shop.`Out`"}).identity == made(sink={"table": "shop.out"}).identity
+
+
+def test_turns_are_folded_by_columns_with_usual_names(tmp_path: Path) -> None:
+    job = made(source={"path": "in", "key": ["chat"], "inputs": "messages", "fold": {"content": "said", "name": "who"}})
+    fold = job.source.fold
+    assert fold is not None
+    assert (fold.order, fold.fields) == ("turn", {"role": "role", "content": "said", "name": "who"})
+    assert (job.source.row_key, made().source.row_key) == (["chat", "turn"], ["id"])
+    folded = GOOD.replace("inputs:", "fold: {}\n  inputs:").replace("output: sentiment", "output: turn")
+    assert wrong(write(tmp_path, folded)) == [
+        'job.yaml:12: sink.output: expected a name that no key column has, got "turn"; write another name'
+    ]
+    folded = GOOD.replace("inputs:", "fold: {}\n  inputs:").replace("[review_id]", "[messages]")
+    (problem,) = wrong(write(tmp_path, folded))
+    assert problem.startswith("job.yaml:8: source.fold: expected a key without messages, which a conversation has")
 
 
 def test_a_request_for_a_task_that_there_is_not() -> None:

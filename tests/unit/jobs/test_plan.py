@@ -16,8 +16,9 @@ from jobs.hearing import Lengths
 from jobs.keys import Keys
 from jobs.plan import Plan
 from jobs.sample import Sample, brief
-from jobs.summary import Audio, Planned, duration, rate
+from jobs.summary import Audio, Planned, Writing, duration, rate
 from jobs.trial import NONE, Trial, _seconds, expect
+from jobs.writing import Texts
 
 KEYS = Keys(rows=6, whole=True, nulls=0, duplicates=0, examples=())
 PLAN = Plan(
@@ -105,7 +106,7 @@ def test_a_plan_of_recordings_tells_seconds_of_audio_and_whence_they_are_known()
 def test_a_plan_is_json() -> None:
     told = json.loads(json.dumps(PLAN.as_dict()))
     assert told["dtype"] == {"value": "bfloat16", "reason": "the CPU has amx_bf16"}
-    assert told["planned"] == {"rows": 1000, "rows_per_s": 200.0, "seconds": 10.0, "audio": None}
+    assert told["planned"] == {"rows": 1000, "rows_per_s": 200.0, "seconds": 10.0, "audio": None, "writing": None}
     assert told["half"] == {"rows": 64, "agree": 63, "difference": 0.00321, "of": "labels"}
 
 
@@ -211,6 +212,23 @@ def test_transcripts_are_compared_by_their_texts_and_numbers_where_these_are_equ
     assert str(found) == "texts agree on 1 of 2 rows, largest difference 0.25"
 
 
+def test_texts_are_compared_without_the_names_beside_them() -> None:
+    def answered(content: str) -> dict[str, Any]:
+        return {"id": content, "model": "m", "choices": [{"message": {"content": content}}], "error": None}
+
+    found = compare([answered("the van"), answered("a")], [answered("the van"), answered("b")])
+    assert (found.rows, found.agree, found.of) == (2, 1, "texts")
+    row = answered("a")
+    assert compare([row], [{**row, "id": "other"}]).agree == 1
+
+
+def test_what_only_a_trial_leaves_incomplete_is_no_failure() -> None:
+    rows = [{"error": {"code": "incomplete"}}, {"error": {"code": "too_long"}}, {"error": None}, None]
+    texts = Texts(rows=1, prompt=1, tried=2, texts=2, cut=1, tokens=40, cap=32, most=64)
+    assert plans._failed(Trial(rows, 1.0, 1.0, texts=texts)) == {"too_long": 1}
+    assert plans._failed(Trial(rows, 1.0, 1.0, texts=replace(texts, most=32))) == {"incomplete": 1, "too_long": 1}
+
+
 def test_bad_keys_are_named() -> None:
     found = Keys(rows=900, whole=False, nulls=2, duplicates=1, examples=("id=3 and lang=en (4 rows)",))
     assert not found.unique
@@ -218,6 +236,7 @@ def test_bad_keys_are_named() -> None:
         "2 rows with a null; 1 duplicate keys, such as id=3 and lang=en (4 rows) (in the first 900 rows): "
         "rows can't be told apart in the sink"
     )
+    assert str(replace(found, turns=True)).endswith("(in the first 900 rows): turns can't be put in order")
 
 
 JOB = JobDefinition.model_validate(
@@ -283,3 +302,10 @@ def test_a_sample_is_short_and_its_brackets_are_no_markup() -> None:
 
 def test_a_sample_of_nothing_is_empty() -> None:
     assert "error" in shown(Sample([], []))
+
+
+def test_a_plan_of_texts_says_tokens_and_their_speed() -> None:
+    texts = Writing(prompt_tokens=5e4, output_tokens=2e4, per_s=450.0, rows=16, texts=16, cut=0, cap=32, most=256)
+    found = lines(replace(PLAN, planned=replace(PLAN.planned, rows_per_s=22.5, seconds=50.0, writing=texts)))
+    assert found["tokens"] == "about 50,000 of prompts and 20,000 to write, from 16 rows"
+    assert found["expected"] == "450 output tokens/s, 22 rows/s, 50 s"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from jobs import report
 from jobs.errors import RunError
-from jobs.summary import Audio, Planned, Summary
+from jobs.summary import Audio, Planned, Summary, Writing
 
 SUMMARY = Summary(
     job="reviews",
@@ -42,7 +42,7 @@ def test_shares_and_speeds_are_derived() -> None:
     told = SUMMARY.as_dict()
     assert (told["failed_fraction"], told["padding_share"]) == (0.005, 0.25)
     assert (told["rows_per_s"], told["tokens_per_s"]) == (200.0, 3000.0)
-    assert told["planned"] == {"rows": 1990, "rows_per_s": 250.0, "seconds": 9.0, "audio": None}
+    assert told["planned"] == {"rows": 1990, "rows_per_s": 250.0, "seconds": 9.0, "audio": None, "writing": None}
 
 
 def test_nothing_scored_divides_by_nothing() -> None:
@@ -90,3 +90,12 @@ def test_summary_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="its rows are in the sink, but its summary could not be kept"):
         report.publish(SUMMARY, path=tmp_path / "file" / "summary.json")
+
+
+def test_what_was_written_stands_beside_what_was_planned() -> None:
+    texts = Writing(prompt_tokens=5e4, output_tokens=2e4, per_s=450.0, rows=16, texts=16, cut=0, cap=32, most=256)
+    planned = Planned(rows=1990, rows_per_s=250.0, seconds=9.0, writing=texts)
+    shown = shown_of(replace(SUMMARY, written_tokens=25_000, planned=planned))
+    assert shown["output tokens"] == ["about 20,000", "25,000"]
+    assert shown["output tokens/s"] == ["450", "2,500"]
+    assert "output tokens" not in shown_of(SUMMARY)
