@@ -184,7 +184,7 @@ def test_calls_of_tools_are_parsed_where_there_are_tools(folder: Path, monkeypat
 
 
 def test_a_text_that_is_not_of_its_format_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def grammar_for(response_format: Any, tokenizer: Any, size: int) -> Any:
+    def grammar_for(response_format: Any, tokenizer: Any, size: int, *, ends: Any) -> Any:
         if response_format["type"] == "none":
             raise ParameterError("expected a type that there is, got none")
         return SimpleNamespace(matcher=lambda: None)
