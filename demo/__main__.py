@@ -1,4 +1,4 @@
-"""``python -m demo``: models, tables and three jobs, from nothing to scored rows, on this machine alone."""
+"""``python -m demo``: models, tables and five jobs, from nothing to scored rows, on this machine alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
-from demo import calls
+from demo import calls, chats
 from demo.place import FOLDER, TRACKING_URI, Unfit, check, enter, start_afresh
 from demo.reviews import LABELS, Split, read, split
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SENTIMENT: Final = "conf/jobs/reviews.yaml"
 EMBEDDINGS: Final = "conf/jobs/reviews_embeddings.yaml"
 TRANSCRIPTS: Final = "conf/jobs/calls.yaml"
+ANSWERS: Final = "conf/jobs/chats.yaml"
+TICKETS: Final = "conf/jobs/chats_tickets.yaml"
 PROBE: Final = "r216"  # a review of hiking boots, whose neighbours are shown
 
 console = Console()
@@ -56,7 +58,7 @@ def main() -> int:
 
 
 def jobs(spark: SparkSession, reviews: Split) -> int:
-    """The four runs. Returns the exit code of the first that failed, else 0."""
+    """The six runs. Returns the exit code of the first that failed, else 0."""
     from demo import tables
 
     tables.append(spark, reviews.first)
@@ -87,13 +89,24 @@ def jobs(spark: SparkSession, reviews: Split) -> int:
     show_transcripts(spark, spoken)
     show_segments(spark, spoken[-1])
 
+    section("A fourth job answers questions of customers")
+    chats.append(spark, chats.read())
+    if code := run(ANSWERS):
+        return code
+    show_answers(spark)
+
+    section("A fifth makes tickets of them, each valid against a schema")
+    if code := run(TICKETS):
+        return code
+    show_tickets(spark)
+
     section("Look around")
     say(f"tables, models and runs lie in .demo; with MLFLOW_TRACKING_URI={TRACKING_URI} set, embercast finds them")
     return 0
 
 
 def log_models(reviews: Split) -> None:
-    """Fits and logs the classifier, logs the encoder and a speech model."""
+    """Fits and logs the classifier, logs the encoder, a speech model and a chat model."""
     from demo import models
 
     models.use_folder(FOLDER / "artifacts")
@@ -107,6 +120,7 @@ def log_models(reviews: Split) -> None:
             "sentiment": models.log_classifier("sentiment", model, tokenizer),
             "minilm": models.log_encoder("minilm"),
             "whisper": models.log_recognizer("whisper"),
+            "smollm2": models.log_chat("smollm2"),
         }
     for name, version in versions.items():
         say(f"models:/{name}@{models.ALIAS} is version {version}")
@@ -196,6 +210,27 @@ def show_segments(spark: SparkSession, call: calls.Call) -> None:
     for row in calls.segments(spark, call.call_id, 6):
         rows.add_row(f"{row.start:.2f} s", f"{row.end:.2f} s", row.text.strip())
     console.print(rows)
+
+
+def show_answers(spark: SparkSession) -> None:
+    """The first answers beside their questions, and what all of them took."""
+    rows = Table("question", "answer", "finish", title="The first answers", show_lines=True)
+    for row in chats.answers(spark, 4):
+        rows.add_row(row.question, row.text.strip(), row.finish_reason)
+    console.print(rows)
+    used = chats.usage(spark)
+    say(f"{used.rows - used.failed} of {used.rows} questions are answered: {used.written} tokens written")
+    say(f"{used.prompt} tokens read, {used.cached} of them from what the prompts have in common")
+
+
+def show_tickets(spark: SparkSession) -> None:
+    """The first tickets as typed columns, and how many there are."""
+    made = chats.tickets(spark)
+    rows = Table("question", "department", "urgent", "summary", title="The first tickets", show_lines=True)
+    for row in made[:4]:
+        rows.add_row(row.question, row.ticket.department, str(row.ticket.urgent).lower(), row.ticket.summary)
+    console.print(rows)
+    say(f"{len(made)} tickets are valid")
 
 
 def section(title: str) -> None:

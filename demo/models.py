@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from demo import whisper
+from demo import smollm, whisper
 from demo.fit import fit_head, minilm
 
-__all__ = ["fit_head", "log_classifier", "log_encoder", "log_recognizer", "minilm", "use_folder"]
+__all__ = ["fit_head", "log_chat", "log_classifier", "log_encoder", "log_recognizer", "minilm", "use_folder"]
 
 ALIAS: Final = "champion"
 EXPERIMENT: Final = "embercast-demo"
@@ -58,11 +58,17 @@ def log_recognizer(name: str = "whisper") -> str:
     return _log(name, components, "automatic-speech-recognition", Schema([ColSpec("string")]), reads="binary")
 
 
+def log_chat(name: str = "smollm2") -> str:
+    """Logs and registers SmolLM2-135M-Instruct under the alias champion. Returns its version."""
+    model, tokenizer = smollm.load()
+    return _log(name, {"model": model, "tokenizer": tokenizer}, "llm/v1/chat")
+
+
 def _log(
     name: str,
     components: Mapping[str, Any],
     task: str,
-    output: Any,
+    output: Any = None,
     config: Mapping[str, Any] | None = None,
     *,
     reads: str = "string",
@@ -76,8 +82,8 @@ def _log(
             transformers_model=dict(components),
             name=name,
             task=task,
-            # Given so that MLflow neither runs the model to learn them nor asks pip for minutes.
-            signature=ModelSignature(inputs=Schema([ColSpec(reads)]), outputs=output),
+            # Given so that MLflow neither runs the model to learn them nor asks pip for minutes; it knows a chat's.
+            signature=ModelSignature(inputs=Schema([ColSpec(reads)]), outputs=output) if output is not None else None,
             pip_requirements=["torch", "transformers"],
             model_config=config,
             registered_model_name=name,

@@ -45,12 +45,15 @@ def test_all_models_are_registered(shown: str) -> None:
     assert "models:/sentiment@champion is version 1" in shown
     assert "models:/minilm@champion is version 1" in shown
     assert "models:/whisper@champion is version 1" in shown
+    assert "models:/smollm2@champion is version 1" in shown
 
 
 def test_commands_can_be_typed_again(shown: str) -> None:
     assert "$ embercast run conf/jobs/reviews.yaml" in shown
     assert "$ embercast run conf/jobs/reviews_embeddings.yaml" in shown
     assert "$ embercast run conf/jobs/calls.yaml" in shown
+    assert "$ embercast run conf/jobs/chats.yaml" in shown
+    assert "$ embercast run conf/jobs/chats_tickets.yaml" in shown
 
 
 def test_labels_are_mostly_right(shown: str) -> None:
@@ -83,6 +86,20 @@ def test_calls_are_transcribed_with_few_wrong_words(shown: str) -> None:
 
 def test_the_broken_recording_is_a_row_with_an_error(shown: str) -> None:
     assert "c00.wav is a row with an error: invalid_audio" in shown
+
+
+def test_questions_are_answered_from_one_common_prompt(shown: str) -> None:
+    assert re.search(r"24 of 24 questions are answered: \d+ tokens written", shown)
+    read = re.search(r"(\d+) tokens read, (\d+) of them from what the prompts have in common", shown)
+    assert read is not None
+    assert int(read[2]) > int(read[1]) // 3
+
+
+def test_tickets_are_typed(shown: str) -> None:
+    told = re.search(r"(\d+) tickets are valid", shown)
+    assert told is not None
+    assert int(told[1]) >= 20
+    assert re.search(r"│ (delivery|payment|product|account|returns) │ (true|false) │", shown)
 
 
 def test_summary_is_written(root: Path, shown: str) -> None:

@@ -12,6 +12,5 @@ def test_a_job_that_fails_gives_its_exit_code(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_jobs_shown_are_there() -> None:
-    assert (ROOT / demonstration.SENTIMENT).is_file()
-    assert (ROOT / demonstration.EMBEDDINGS).is_file()
-    assert (ROOT / demonstration.TRANSCRIPTS).is_file()
+    jobs = ("SENTIMENT", "EMBEDDINGS", "TRANSCRIPTS", "ANSWERS", "TICKETS")
+    assert all((ROOT / getattr(demonstration, job)).is_file() for job in jobs)

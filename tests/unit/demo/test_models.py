@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.models import fit_head, log_classifier, log_encoder, log_recognizer, use_folder
+from demo.models import fit_head, log_chat, log_classifier, log_encoder, log_recognizer, use_folder
 from demo.reviews import LABELS, read, split
 from engine.models.registry import resolve
 
@@ -48,3 +48,10 @@ def test_the_recognizer_has_its_feature_extractor() -> None:
     ref = resolve("models:/whisper@champion")
     assert (ref.version, ref.task, ref.dtype) == ("1", "automatic-speech-recognition", "float32")
     assert (ref.model_dir.parent / "components" / "feature_extractor" / "preprocessor_config.json").is_file()
+
+
+def test_the_chat_model_says_that_it_chats_and_has_its_template() -> None:
+    assert log_chat("smollm2") == "1"
+    ref = resolve("models:/smollm2@champion")
+    assert (ref.version, ref.task, ref.dtype) == ("1", "llm/v1/chat", "float32")
+    assert (ref.model_dir.parent / "components" / "tokenizer" / "chat_template.jinja").is_file()

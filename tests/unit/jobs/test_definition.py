@@ -65,6 +65,8 @@ def test_defaults_and_sections(tmp_path: Path) -> None:
         ("reviews", "review_id", {"text": "body"}),
         ("reviews_embeddings", "review_id", {"text": "body"}),
         ("calls", "call_id", {"audio": "path"}),
+        ("chats", "chat_id", {"messages": "question"}),
+        ("chats_tickets", "chat_id", {"messages": "question"}),
     ],
 )
 def test_committed_jobs_load(name: str, key: str, inputs: dict[str, str]) -> None:
@@ -74,7 +76,8 @@ def test_committed_jobs_load(name: str, key: str, inputs: dict[str, str]) -> Non
 
 
 def test_every_committed_job_is_looked_at() -> None:
-    assert {path.stem for path in CONF.glob("*.yaml")} == {"reviews", "reviews_embeddings", "calls"}
+    jobs = {"reviews", "reviews_embeddings", "calls", "chats", "chats_tickets"}
+    assert {path.stem for path in CONF.glob("*.yaml")} == jobs
 
 
 def test_the_calls_are_read_below_their_folder_alone() -> None:
