@@ -66,7 +66,7 @@ def usage(spark: SparkSession) -> Row:
 
 
 def tickets(spark: SparkSession) -> list[Row]:
-    """Every ticket that was written, by key: chat_id, question, ticket (the JSON as a struct; null where it is none)."""
+    """The tickets that were written, by key: chat_id, question, ticket (the JSON as a struct; null where it isn't)."""
     written = read_table(spark, TICKETS).where("ticket.error IS NULL").select("chat_id", "ticket")
     both = read_table(spark, SOURCE).join(written, "chat_id").orderBy("chat_id")
     return both.selectExpr("chat_id", "question", f"from_json(ticket.{_CONTENT}, '{_TICKET}') ticket").collect()

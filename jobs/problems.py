@@ -100,9 +100,13 @@ def _add_params(found: Located, task: str, params: Mapping[str, Data]) -> None:
     needed = {
         name: Column("") for name in task_class(task).required
     }  # each is looked at alone, and a model may log one
+    known = {problem.key for problem in found.problems}
     for name, value in params.items():
+        if dotted(("params", name)) in known:
+            continue
+        column = isinstance(value, dict) and set(value) == {"column"}  # any other mapping is a value, as a schema is
         try:
-            parse_params(task, {**needed, name: Column("") if isinstance(value, dict) else value})
+            parse_params(task, {**needed, name: Column("") if column else value})
         except ParameterError as error:
             expected, got, _ = str(error).partition(", got ")
             expected = expected.removeprefix(f"expected {name} to be ").removeprefix("expected ")
