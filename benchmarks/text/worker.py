@@ -25,7 +25,7 @@ def main() -> None:
 def serve(make: Callable[[], Any], one_pass: Callable[[Any], dict[str, Any]]) -> None:
     """Makes a way and says its cold pass, then does what it reads: ``facts``, or a pass for any other word."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by the way of exit, which ends a team's processes too
-    channel = _own_output()
+    channel = own_output()
     way = make()
     _say(channel, way.cold())
     for word in sys.stdin:
@@ -58,7 +58,7 @@ def _make(spec: Spec) -> Any:
     return SparkWay(spec)
 
 
-def _own_output() -> TextIO:
+def own_output() -> TextIO:
     """The standard output for this module alone; whoever else writes there writes to standard error."""
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
