@@ -47,3 +47,7 @@ class GenerateBatch:
                 raise RuntimeError(f"a request of continuous batching failed: {found.error}")
             written[int(found.request_id)] = list(found.generated_tokens)
         return [written[i] for i in range(len(rows))]
+
+    def close(self) -> None:
+        """Ends the manager's thread."""
+        self.manager.stop(block=True, timeout=10)

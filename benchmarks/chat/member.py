@@ -12,13 +12,15 @@ from benchmarks.chat.engine import Engine
 from benchmarks.chat.generate_batch import GenerateBatch
 from benchmarks.chat.spec import Spec
 from benchmarks.chat.static import Static
+from benchmarks.chat.task import ChatTask
 from benchmarks.text.worker import own_output
 
-#: Rows in, the tokens written for each out; ``facts`` says what it runs on.
+#: Rows in, what was written for each out; ``facts`` says what it runs on.
 KINDS: Final[dict[str, Callable[[Spec], Any]]] = {
     "static": Static,
     "generate-batch": GenerateBatch,
     "engine": Engine,
+    "chat-task": ChatTask,
 }
 
 

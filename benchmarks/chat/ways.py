@@ -30,7 +30,7 @@ class Way:
 #: Of ContinuousBatchingConfig. Without a flash kernel every token of a step attends to the keys of all requests,
 #: masked: more requests at once fill the matrix products and waste the attention.
 _CONTINUOUS: Final = tuple(
-    {"page_size": 32, "num_blocks": 1024, "max_batch_tokens": 256, "max_requests_per_batch": requests}
+    {"page_size": 32, "num_blocks": 512, "max_batch_tokens": 256, "max_requests_per_batch": requests}
     for requests in (8, 16, 32)
 )
 
