@@ -13,6 +13,7 @@ from engine.device import detect
 _PACKAGES: Final = (
     *("torch", "transformers", "tokenizers", "numpy", "pyarrow", "pandas", "pyspark", "mlflow"),
     *("soundfile", "soxr", "av", "faster-whisper", "ctranslate2"),
+    *("llguidance", "jsonschema"),
 )
 
 
