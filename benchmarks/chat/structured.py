@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,7 @@ def _measure(asked: argparse.Namespace, tell: Tell) -> dict[str, Any]:
     }
     with tempfile.TemporaryDirectory(prefix="embercast-benchmark-") as name:
         folder = Path(name)
+        os.environ["EMBERCAST_CACHE"] = str(folder / "cache")  # of the processes that are started
         tell("set-up: the model's folder and the chats are made")
         model = asked.model or models.chat_model(folder / "model", asked.size)
         report |= _answered(asked, model, folder, tell)
