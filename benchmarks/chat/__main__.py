@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--prompts", type=int, default=256, help="chats; static batches and llama.cpp answer a part of them")
     add("--few", type=int, default=16, help="the first so many of them for the pipelines, which are slow")
-    add("--tried", type=int, default=16, help="the first so many of them for trials of options")
+    add("--tried", type=int, default=64, help="the first so many of them for trials of options")
     add("--runs", type=int, default=1, help="timed passes of each way")
     some = some_of(WAYS, pipelines=_PIPELINES, static=("static-16", "static-32", "sorted-32"), llama=LLAMA)
     add("--only", type=some, help=f"some of: pipelines, static, llama, {', '.join(WAYS)}; all that this machine can")

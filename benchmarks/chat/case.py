@@ -5,18 +5,17 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any, Final
 
-from benchmarks.chat import models
+from benchmarks.chat import models, trials
 from benchmarks.chat import rows as table
 from benchmarks.chat.figures import figures, lengths_kept, ratios, same, texts
 from benchmarks.chat.limit import Sizes, limit
 from benchmarks.chat.rows import Row
 from benchmarks.chat.spec import Spec
-from benchmarks.chat.trials import best_options, best_processes
 from benchmarks.chat.ways import GROUPS, HALF_PRECISION, LLAMA, WAYS, count, plain
 from benchmarks.command import Tell
 from benchmarks.machine import machine, versions
@@ -75,17 +74,17 @@ def run(settings: Settings, tell: Tell) -> dict[str, Any]:
         limits = _limits(settings, model, made, first, ways)
         for dtype, found in limits.items():
             tell(f"limit in {dtype}: {found['tokens_per_s']:.0f} tokens/s")
-        processes, shapes = best_processes(_trial(first, settings), tell) if _teams(ways) else (1, {})
+        processes, shapes = trials.best_processes(_trial(first, settings, made), tell) if _teams(ways) else (1, {})
         told: dict[str, Any] = {}
         passes: dict[str, Any] = {}
-        trials: dict[str, Any] = {"processes": shapes}
+        tried: dict[str, Any] = {"processes": shapes}
         for group in GROUPS:
             specs = {}
             for way in (way for way in ways if plain(way) in group):
                 spec = _spec(settings, way, folder, model, made, processes=processes)
                 if WAYS[plain(way)].trials:
-                    best, trials[way] = best_options(_trial(spec, settings), WAYS[plain(way)].trials, tell)
-                    spec = Spec(**{**spec.__dict__, "options": best.options})
+                    best, tried[way] = trials.best_options(_trial(spec, settings, made), WAYS[plain(way)].trials, tell)
+                    spec = replace(spec, options=best.options)
                 specs[way] = spec
             if specs:
                 group_told, group_passes = _measured(specs, settings, folder, made, tell)
@@ -99,7 +98,7 @@ def run(settings: Settings, tell: Tell) -> dict[str, Any]:
         "prompts": _described(made),
         "limits": limits,
         "left_out": left_out,
-        "trials": trials,
+        "trials": tried,
         "ways": _ways(parts, passes, told, limits, tokenizer),
         "ratios": ratios({way: _rate(parts[way], passes[way]) for way in told}),
     }
@@ -163,8 +162,10 @@ def _spec(settings: Settings, way: str, folder: Path, model: Path, made: Sequenc
     )
 
 
-def _trial(spec: Spec, settings: Settings) -> Spec:
-    return Spec(**{**spec.__dict__, "count": min(settings.tried, spec.count)})
+def _trial(spec: Spec, settings: Settings, made: Sequence[Row]) -> Spec:
+    path = Path(spec.rows).with_name("tried.json")
+    tried = made[: settings.tried]
+    return replace(spec, rows=str(trials.write(tried, path)), count=len(tried))
 
 
 def _limits(settings: Settings, model: Path, made: Sequence[Row], spec: Spec, ways: Sequence[str]) -> dict[str, Any]:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+from benchmarks.chat import rows as table
+from benchmarks.chat.rows import Row
 from benchmarks.chat.spec import Spec
 from benchmarks.chat.team import Team
 from benchmarks.command import Tell
+
+#: Tokens that an answer has in a trial at most: enough prompts to fill every process matter more than long answers.
+_ANSWER: Final = 24
+
+
+def write(made: Sequence[Row], path: Path) -> Path:
+    """The chats of a trial, as JSON; returns the path."""
+    return table.write([replace(row, answer=min(row.answer, _ANSWER)) for row in made], path)
 
 
 def best_options(spec: Spec, trials: tuple[Mapping[str, Any], ...], tell: Tell) -> tuple[Spec, dict[str, float]]:

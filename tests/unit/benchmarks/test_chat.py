@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.chat import __main__ as command
-from benchmarks.chat import case, models, structured
+from benchmarks.chat import case, models, structured, trials
 from benchmarks.chat import rows as table
 from benchmarks.chat.figures import figures, lengths_kept, ratios, same, texts
 from benchmarks.chat.generate_batch import GenerateBatch
@@ -327,6 +327,25 @@ def test_ways_are_told_what_they_answer(model: Path, made: list[Row], tmp_path: 
     assert (half.dtype, half.options, half.kind) == ("bfloat16", {"batch": 16}, "static")
     assert Spec.from_json(half.to_json()) == half
     assert table.read(half.rows) == made
+
+
+def test_the_best_of_a_trial_is_taken(
+    model: Path, made: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Spec] = []
+
+    def rate(asked: Spec) -> float:
+        seen.append(asked)
+        return 10.0 * asked.options.get("batch", 1) / asked.processes
+
+    monkeypatch.setattr(trials, "_rate", rate)
+    long = [Row(row.user, row.ids, 100) for row in made]
+    tried = case._trial(spec(model, made, cores=4), settings(tried=3), long)
+    assert [row.answer for row in table.read(tried.rows)] == [24] * 3 == [24] * tried.count
+    best, rates = trials.best_options(tried, ({"batch": 2}, {"batch": 8}, {"batch": 4}), lambda line: None)
+    assert (best.options, sorted(rates.values())) == ({"batch": 8}, [20.0, 40.0, 80.0])
+    assert trials.best_processes(tried, lambda line: None)[0] == 1
+    assert [one.processes for one in seen[3:]] == [1, 4]
 
 
 VALID = {"sentiment": "positive", "product": {"name": "van", "broken": False}, "topics": ["price"], "steps": []}
