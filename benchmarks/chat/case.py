@@ -65,39 +65,38 @@ def run(settings: Settings, tell: Tell) -> dict[str, Any]:
     ways, left_out = _able(settings)
     for line in left_out:
         tell(line)
+    report = {"benchmark": "chat", "machine": on, "versions": versions(), "settings": asked, "left_out": left_out}
     with tempfile.TemporaryDirectory(prefix="embercast-benchmark-") as name:
-        folder = Path(name)
         tell("set-up: the model's folder and the chats are made")
-        model = settings.model or models.chat_model(folder / "model", settings.size)
-        tokenizer, made = _made(model, settings)
-        first = _spec(settings, "static-16", folder, model, made, processes=1)
-        limits = _limits(settings, model, made, first, ways)
-        for dtype, found in limits.items():
-            tell(f"limit in {dtype}: {found['tokens_per_s']:.0f} tokens/s")
-        processes, shapes = trials.best_processes(_trial(first, settings, made), tell) if _teams(ways) else (1, {})
-        told: dict[str, Any] = {}
-        passes: dict[str, Any] = {}
-        tried: dict[str, Any] = {"processes": shapes}
-        for group in GROUPS:
-            specs = {}
-            for way in (way for way in ways if plain(way) in group):
-                spec = _spec(settings, way, folder, model, made, processes=processes)
-                if WAYS[plain(way)].trials:
-                    best, tried[way] = trials.best_options(_trial(spec, settings, made), WAYS[plain(way)].trials, tell)
-                    spec = replace(spec, options=best.options)
-                specs[way] = spec
-            if specs:
-                group_told, group_passes = _measured(specs, settings, folder, made, tell)
-                told, passes = told | group_told, passes | group_passes
+        return report | _report(settings, ways, Path(name), tell)
+
+
+def _report(settings: Settings, ways: Sequence[str], folder: Path, tell: Tell) -> dict[str, Any]:
+    model = settings.model or models.chat_model(folder / "model", settings.size)
+    tokenizer, made = _made(model, settings)
+    first = _spec(settings, "static-16", folder, model, made, processes=1)
+    limits = _limits(settings, model, made, first, ways)
+    for dtype, found in limits.items():
+        tell(f"limit in {dtype}: {found['tokens_per_s']:.0f} tokens/s")
+    tried: dict[str, Any] = {}
+    processes = 1
+    if any(WAYS[plain(way)].kind for way in ways):
+        processes, tried["processes"] = trials.best_processes(_trial(first, settings, made), tell)
+    told: dict[str, Any] = {}
+    passes: dict[str, Any] = {}
+    for group in GROUPS:
+        specs = {}
+        for way in (way for way in ways if plain(way) in group):
+            specs[way] = _spec(settings, way, folder, model, made, processes=processes)
+            if options := WAYS[plain(way)].trials:
+                best, tried[way] = trials.best_options(_trial(specs[way], settings, made), options, tell)
+                specs[way] = replace(specs[way], options=best.options)
+        group_told, group_passes = _measured(specs, settings, folder, made, tell)
+        told, passes = told | group_told, passes | group_passes
     parts = {way: made[: count(WAYS[plain(way)].rows, len(made), settings.few)] for way in told}
     return {
-        "benchmark": "chat",
-        "machine": on,
-        "versions": versions(),
-        "settings": asked,
         "prompts": _described(made),
         "limits": limits,
-        "left_out": left_out,
         "trials": tried,
         "ways": _ways(parts, passes, told, limits, tokenizer),
         "ratios": ratios({way: _rate(parts[way], passes[way]) for way in told}),
@@ -131,10 +130,6 @@ def _made(model: Path, settings: Settings) -> tuple[Any, list[Row]]:
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     return tokenizer, table.rows(settings.prompts, tokenizer, seed=settings.seed)
-
-
-def _teams(ways: Sequence[str]) -> bool:
-    return any(WAYS[plain(way)].kind for way in ways)
 
 
 def _spec(settings: Settings, way: str, folder: Path, model: Path, made: Sequence[Row], *, processes: int) -> Spec:
