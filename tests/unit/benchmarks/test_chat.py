@@ -137,6 +137,20 @@ def test_generate_batch_writes_what_generate_writes(model: Path, made: list[Row]
     ]
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_pipeline_writes_what_generate_writes(model: Path, made: list[Row], batch: int) -> None:
+    from transformers import AutoTokenizer
+
+    from benchmarks.chat.spark import by_pipeline
+
+    asked = spec(model, made, way="pipeline", kind="", options={"batch": batch})
+    found = by_pipeline(asked, [row.user for row in made], [row.answer for row in made])
+    said = AutoTokenizer.from_pretrained(model).batch_decode(plain(model, made, ends=True), skip_special_tokens=True)
+    assert all(text.strip().startswith(one.strip()) for text, one in zip(found, said, strict=True))
+    assert [text.strip() == one.strip() for text, one in zip(found, said, strict=True)][-1]  # its batch's longest
+    assert any(said)
+
+
 def test_the_engine_writes_what_generate_writes(
     model: Path, made: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +360,44 @@ def test_the_best_of_a_trial_is_taken(
     assert (best.options, sorted(rates.values())) == ({"batch": 8}, [20.0, 40.0, 80.0])
     assert trials.best_processes(tried, lambda line: None)[0] == 1
     assert [one.processes for one in seen[3:]] == [1, 4]
+
+
+def test_a_whole_run_reports_every_way(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+
+    def measured(specs: dict[str, Spec], runs: int, *_: Any, **__: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        told, word = {}, tokenizer("the").input_ids
+        for way, one in specs.items():
+            rows = table.read(one.rows)[: one.count]
+            if one.kind:
+                told[way] = {"dtype": one.dtype, "written": {str(i): word * row.answer for i, row in enumerate(rows)}}
+            else:
+                told[way] = {"dtype": one.dtype, "texts": {"0": " the the", "1": "no"}, "errors": {}}
+            told[way]["cold_s"] = 1.0
+        return told, {way: [{"s": 2.0, "core_s": 4.0}] * runs for way in specs}
+
+    monkeypatch.setattr(case, "by_turns", measured)
+    monkeypatch.setattr(case, "limit", lambda *_, **__: {"tokens_per_s": 1000.0, "batch": 8})
+    monkeypatch.setattr(trials, "_rate", lambda asked: float(asked.options.get("max_requests_per_batch", 1)))
+    told: list[str] = []
+    report = case.run(settings(model=model, only=(*WAYS, "static-32-bfloat16"), runs=2), told.append)
+    show(report)
+    ways = report["ways"]
+    assert {*ways} == {*WAYS, "static-32-bfloat16"} - {*LLAMA}
+    assert (ways["pipeline"]["prompts"], ways["static-32"]["prompts"], ways["engine"]["prompts"]) == (2, 2, 4)
+    assert ways["pipeline"]["same_text"] == 0.5
+    assert ways["engine-alone"]["same_text"] == 1.0
+    assert "same_text" not in ways["static-32"]
+    tokens = sum(answer for _, answer in lengths(4))
+    assert ways["engine"]["tokens_per_s"] == tokens / 2
+    assert ways["engine"]["of_limit"] == tokens / 2 / 1000
+    assert report["ratios"]["engine_to_engine_alone"] == 1.0
+    assert [*report["limits"]] == ["float32", "bfloat16"]
+    assert sorted(report["trials"]["generate-batch"].values()) == [8.0, 16.0, 32.0]
+    assert len(report["left_out"]) == 2
+    json.dumps(report)
 
 
 VALID = {"sentiment": "positive", "product": {"name": "van", "broken": False}, "topics": ["price"], "steps": []}
