@@ -63,6 +63,7 @@ ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
     "invalid_parameter": False,  # a parameter column holds a value the task does not take
     "invalid_table": False,  # the value is no table: not JSON, of another shape, or without a cell
     "invalid_messages": False,  # the value is no list of messages: not JSON, without a role, or empty
+    "invalid_request": False,  # the line of a batch file is no request of the job's endpoint
     "template_refused": False,  # the model has no chat template, or its template refuses these messages
     "incomplete": False,  # the answer reached its length before it was a whole value of the format asked for
     "too_long": False,  # the text or the recording is longer than the model or the limits take, and is not cut

@@ -55,6 +55,11 @@ Overrides = Annotated[
     ),
 ]
 
+Summary = Annotated[
+    Path | None,
+    typer.Option("--summary", metavar="PATH", help="Write the summary there as JSON.", show_default=False),
+]
+
 
 @app.callback()
 def _prepare() -> None:
@@ -83,18 +88,34 @@ def plan(
 def run(
     file: File,
     overrides: Overrides = None,
-    summary: Annotated[
-        Path | None,
-        typer.Option("--summary", metavar="PATH", help="Write the summary there as JSON.", show_default=False),
-    ] = None,
+    summary: Summary = None,
     accept_schema: Annotated[
         bool, typer.Option("--accept-schema", help="Go on although the source's schema changed since the last run.")
     ] = False,
 ) -> None:
     """Score the rows of the source that are not yet in the sink."""
-    from jobs.errors import TooManyFailedRowsError
+    _run(_load(file, overrides), summary, accept_schema=accept_schema)
 
-    definition = _load(file, overrides)
+
+@app.command(cls=_Command)
+def batch(
+    path: Annotated[str, typer.Argument(metavar="INPUT", help="A batch file of OpenAI's, a folder or a pattern.")],
+    model: Annotated[str, typer.Option(help="models:/name@alias, models:/name/3 or a folder.")],
+    output: Annotated[str, typer.Option(help="The folder of output.jsonl and errors.jsonl.")],
+    task: Annotated[str, typer.Option(help="llm/v1/chat, llm/v1/completions or llm/v1/embeddings.")] = "llm/v1/chat",
+    overrides: Overrides = None,
+    summary: Summary = None,
+) -> None:
+    """Answer the requests of a batch file that are not yet answered."""
+    from jobs.batches.implied import definition_of
+    from jobs.definition import made
+
+    data = definition_of(path, model=model, output=output, task=task)
+    _run(made(data, overrides=overrides or ()), summary)
+
+
+def _run(definition: JobDefinition, summary: Path | None, *, accept_schema: bool = False) -> None:
+    from jobs.errors import TooManyFailedRowsError
     from jobs.report import publish
     from jobs.runner import run as score_new_rows
 

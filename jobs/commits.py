@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
 from jobs import parsing, seeds
+from jobs.batches.requests import REFUSED
+from jobs.batches.source import told
 from jobs.errors import RunError
 from jobs.references import mask, reveal
 from jobs.resolved import Resolved
@@ -118,11 +120,17 @@ class Commits:
 
         sink = self.definition.sink
         model = self.resolved.model
-        names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns])
+        refused = [REFUSED] if REFUSED in batch.columns else []
+        names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns, *refused])
         rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.row_key)
         scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)
         counts = Observation()
-        sums = [f.sum(f"{_STATS}.{of.name}").alias(of.name) for of in fields(Stats)]
+        counted = {of.name: f.sum(f"{_STATS}.{of.name}") for of in fields(Stats)}
+        if refused:  # the engine saw no input in them
+            counted["failed"] += f.count(REFUSED)
+            counted["nulls"] -= f.count(REFUSED)
+            scored = told(scored, sink.output)
+        sums = [column.alias(name) for name, column in counted.items()]
         provenance = [
             f.lit(self.run_id).alias("_run_id"),
             f.lit(model.ref.version or model.bundle.digest[:12]).alias("_model_version"),

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
 
 import engine.options
 from jobs import located, problems
+from jobs.batches.check import check_sink, check_source
+from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
 from jobs.fields import Name, Param, Text, refuse
 from jobs.sections import ComputeSection, Errors, Section, Sink, Source
@@ -65,6 +68,23 @@ class JobDefinition(Section):
         examples=[True],
     )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_format_implies(cls, data: Any) -> Any:
+        return implied(data)
+
+    @field_validator("source")
+    @classmethod
+    def _source_fits(cls, source: Source, info: ValidationInfo) -> Source:
+        check_source(source, info.data)
+        return source
+
+    @field_validator("sink")
+    @classmethod
+    def _sink_fits(cls, sink: Sink, info: ValidationInfo) -> Sink:
+        check_sink(sink, info.data)
+        return sink
 
     @field_validator("task")
     @classmethod
@@ -120,7 +140,15 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> JobDefinition:
 
     Raises DefinitionError with every problem of the file and the overrides at once.
     """
-    found = located.read(Path(path))
+    return _checked(located.read(Path(path)), overrides)
+
+
+def made(data: Mapping[str, Any], *, overrides: Sequence[str] = ()) -> JobDefinition:
+    """A definition of what YAML would hold. Raises DefinitionError as ``load`` does."""
+    return _checked(located.Located(data=dict(data)), overrides)
+
+
+def _checked(found: located.Located, overrides: Sequence[str]) -> JobDefinition:
     if found.problems and found.data is None:
         raise DefinitionError(found.problems)
     for assignment in overrides:
@@ -134,9 +162,8 @@ def load(path: str | Path, *, overrides: Sequence[str] = ()) -> JobDefinition:
     problems.add_clashes(found)
     problems.add_task(found)
     if definition is None or found.problems:
-        raise DefinitionError(
-            sorted(found.problems, key=lambda problem: (problem.file != str(path), problem.line or 0))
-        )
+        first = found.place(()).file
+        raise DefinitionError(sorted(found.problems, key=lambda problem: (problem.file != first, problem.line or 0)))
     return definition
 
 

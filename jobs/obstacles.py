@@ -26,7 +26,7 @@ def obstacles(spark: SparkSession, definition: JobDefinition, *, scored: int) ->
     """
     if not tables.sink_exists(spark, definition):
         return
-    folder = job_folder(spark, definition, tables.location_of(spark, definition.sink))
+    folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
     schema = tables.read_rows(spark, definition).schema
     looks: tuple[Callable[[], object], ...] = (
         lambda: check_free(folder),

@@ -11,6 +11,7 @@ from engine.models.artifact import OWN
 from engine.options import Column
 from jobs import keys, tables, trial
 from jobs.agreement import Agreement, compare
+from jobs.batches.source import refusals
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
 from jobs.references import mask
@@ -173,6 +174,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         warnings=(
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
+            *refusals(tables.read_rows(spark, definition)),
             *_warnings(definition, found, half, taken.rows.num_rows, failed),
         ),
         notes=model.ref.notes,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs import changes, tables, trial
+from jobs.batches import files
 from jobs.commits import Commits
 from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.lease import Lease
@@ -55,12 +56,13 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
         _check_source(spark, folder, definition, source, accept=accept_schema)
         commits = Commits(resolved, run_id, location, lease, progress.committed)
         source_version = _stream(source, commits, folder)
+        files.write(spark, resolved, folder, lease)
     summary = _summary(commits, source_version, planned, time.monotonic() - start)
     if summary.failed_fraction > definition.errors.max_fraction:
         raise TooManyFailedRowsError(
             f"{summary.failed:,} of {summary.rows:,} rows failed ({summary.failed_fraction:.2%}), errors.max_fraction "
             f"allows {definition.errors.max_fraction:.2%}. What was scored is kept; the failed rows are those of "
-            f"{definition.sink.shown} where {summary.failed_where}",
+            f"{definition.sink.delta.shown} where {summary.failed_where}",
             summary,
         )
     return summary

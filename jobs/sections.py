@@ -6,18 +6,27 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from typing import Annotated, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from jobs.batches import FORMAT
 from jobs.fields import Inputs, Name, Names, Positive, Text, refuse
 from jobs.references import reveal
 
+#: Formats whose columns are given → these.
+_COLUMNS: Final = {
+    "binaryFile": "the columns path, modificationTime, length, content",
+    FORMAT: "the columns custom_id, method, url, body",
+}
 #: Columns that every sink row carries beside key, kept columns and output.
 PROVENANCE: Final = ("_run_id", "_model_version", "_dtype", "_scored_at")
 #: The column that a folded source has in place of its turns.
 MESSAGES: Final = "messages"
+
+#: The folder of an openai-batch sink in which its Delta table lies.
+SCORED: Final = "_scored"
 
 T = TypeVar("T")
 
@@ -85,12 +94,22 @@ class Fold(Section):
         return {name: column for name, column in named.items() if column is not None}
 
 
+def _needs_less(schema: dict[str, Any]) -> None:
+    """The JSON Schema of a source: a batch file brings its key and inputs."""
+    needed = schema.pop("required")
+    schema["if"] = {"properties": {"format": {"const": FORMAT}}, "required": ["format"]}
+    schema["else"] = {"required": needed}
+
+
 class Source(Place):
     """The rows to score."""
 
-    format: Literal["delta", "parquet", "csv", "json", "binaryFile"] = Field(
+    model_config = ConfigDict(json_schema_extra=_needs_less)
+
+    format: Literal["delta", "parquet", "csv", "json", "binaryFile", "openai-batch"] = Field(
         default="delta",
-        description="delta, parquet, csv, json or binaryFile (a row a file: path, modificationTime, length, content)",
+        description="delta, parquet, csv, json, binaryFile (a row a file: path, modificationTime, length, content) or "
+        "openai-batch (a row a request: custom_id, method, url, body)",
         examples=["delta"],
     )
     key: Names = Field(min_length=1, description="the columns that tell rows apart, a list", examples=[["review_id"]])
@@ -149,15 +168,15 @@ class Source(Place):
     def _file_has_ddl(cls, ddl: str | None, info: ValidationInfo) -> str | None:
         if ddl is not None and info.data.get("format") == "delta":
             raise refuse("no schema for a delta source", "one", "remove it: a Delta table knows its columns")
-        if ddl is not None and info.data.get("format") == "binaryFile":
-            columns = "path, modificationTime, length, content"
-            raise refuse("no schema for a binaryFile source", "one", f"remove it: its columns are {columns}")
+        kind = info.data.get("format")
+        if ddl is not None and kind in _COLUMNS:
+            raise refuse(f"no schema for a source of format {kind}", "one", f"remove it: it has {_COLUMNS[kind]}")
         return ddl
 
     @field_validator("options")
     @classmethod
     def _text_has_options(cls, options: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        if options and info.data.get("format") in ("delta", "parquet"):
+        if options and info.data.get("format") in ("delta", "parquet", FORMAT):
             raise refuse(
                 "options for csv, json or binaryFile only", ", ".join(options), "remove them, or write format: csv"
             )
@@ -196,8 +215,16 @@ class ComputeSection(Section):
 
 
 class Sink(Place):
-    """The Delta table that scored rows go to: key, kept columns, the output struct, provenance."""
+    """The Delta table that scored rows go to: key, kept columns, the output struct, provenance.
 
+    With ``format: openai-batch`` it lies in the folder ``path``, and the files of that format beside it.
+    """
+
+    format: Literal["delta", "openai-batch"] = Field(
+        default="delta",
+        description="delta, or openai-batch (output.jsonl and errors.jsonl in the folder path, made of a Delta table)",
+        examples=["delta"],
+    )
     output: Name = Field(default="prediction", description="the name of the struct column", examples=["sentiment"])
     keep: Names = Field(
         default_factory=list, description="columns of the source to keep beside the key, a list", examples=[["product"]]
@@ -208,6 +235,18 @@ class Sink(Place):
         description="the name of one more column: the first choice's value, typed by the schema of response_format",
         examples=["answer"],
     )
+
+    @property
+    def delta(self) -> Place:
+        """Where the Delta table lies."""
+        return self if self.format == "delta" else Place(path=f"{(self.path or '').rstrip('/')}/{SCORED}")
+
+    @field_validator("format")
+    @classmethod
+    def _files_have_a_folder(cls, format: T, info: ValidationInfo) -> T:
+        if format == FORMAT and info.data.get("table") is not None:
+            raise refuse("a path for files", "a table", "write path: folder in place of table:")
+        return format
 
     @field_validator("output")
     @classmethod

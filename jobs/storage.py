@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyspark.sql import SparkSession
 
     from jobs.definition import JobDefinition
+
+
+#: Stores whose objects appear whole when they are written to the end, and whose renames copy and delete.
+_OBJECTS: Final = frozenset({"s3a", "s3", "s3n", "gs", "oss", "cosn", "obs"})
 
 
 class Folder:
@@ -55,7 +61,18 @@ class Folder:
         """Writes a file, over one that is there, so that a reader sees the old text or the new."""
         unfinished = f".{name}-{uuid.uuid4().hex}"
         self._fill(self._files.create(self._path(unfinished), True), text)
+        self.replace(unfinished, name)
+
+    def replace(self, unfinished: str, name: str) -> None:
+        """Moves a file over one that may be there, so that a reader sees the old one or the new one.
+
+        Object stores, whose renames take time and may leave neither, get a copy of its bytes, a few at a time.
+        """
         old, new = (self._files.makeQualified(self._path(one)).toUri() for one in (unfinished, name))
+        if new.getScheme() in _OBJECTS:
+            copy = self._jvm.org.apache.hadoop.fs.FileUtil.copy
+            copy(self._files, self._path(unfinished), self._files, self._path(name), True, True, self._files.getConf())
+            return
         if new.getScheme() == "file":  # Hadoop's local rename removes the old file first
             os.replace(old.getPath(), new.getPath())
             return
@@ -63,6 +80,10 @@ class Folder:
         overwrite = self._jvm.java.lang.reflect.Array.newInstance(self._rename_option().getClass(), 1)
         overwrite[0] = self._rename_option()
         context.rename(self._path(unfinished), self._path(name), overwrite)
+
+    def names(self, name: str) -> Sequence[str]:
+        """What lies in a folder in it, by name."""
+        return sorted(str(one.getPath().getName()) for one in self._files.listStatus(self._path(name)))
 
     def rename(self, name: str, to: str) -> bool:
         """Renames a file; False where it is gone."""

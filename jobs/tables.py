@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.errors import SchemaError
 from engine.schema import TaskSchema, ddl
 from jobs import fold, parsing
+from jobs.batches import FORMAT
+from jobs.batches import source as batches
 from jobs.references import reveal
 from jobs.sections import PROVENANCE, Place, Source
 
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 BYTES_PER_COMMIT: Final = "1g"
 #: Turns of a conversation that are looked at for the keys of some.
 _TURNS: Final = 64
+#: Formats of ours → what Spark reads them with.
+_READERS: Final = {FORMAT: batches.READER}
 _PROVENANCE_TYPES: Final = ("STRING", "STRING", "STRING", "TIMESTAMP")
 
 
 def read_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     """The rows of the source as it is now, ``where`` applied, all columns; they may be turns."""
     with _named(definition.source):
-        return _where(_load(spark, definition.source), definition.source)
+        return _where(_shaped(_load(spark, definition.source), definition), definition.source)
 
 
 def read_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
@@ -59,12 +63,12 @@ def new_rows(batch: DataFrame, definition: JobDefinition) -> DataFrame:
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     """The source as a stream of its new rows, ``where`` applied, all columns."""
     with _named(definition.source):
-        return _where(_stream(spark, definition), definition.source)
+        return _where(_shaped(_stream(spark, definition), definition), definition.source)
 
 
 def _stream(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     source, compute = definition.source, definition.compute
-    reader = spark.readStream.format(source.format)
+    reader = spark.readStream.format(_READERS.get(source.format, source.format))
     if compute.max_files_per_commit is not None:
         reader = reader.option("maxFilesPerTrigger", compute.max_files_per_commit)
     if compute.max_files_per_commit is None or source.format == "delta":  # Spark's file source takes one of the two
@@ -74,12 +78,15 @@ def _stream(spark: SparkSession, definition: JobDefinition) -> DataFrame:
         reader = reader.schema(_load(spark, source).schema)
         reader = reader.option("maxFileAge", "36500d")  # older files than the newest by a week are ignored otherwise
         reader = reader.options(**{name: reveal(value) for name, value in source.options.items()})
-    return reader.load(reveal(source.path)) if source.table is None else reader.table(reveal(source.table))
+    if source.table is not None:
+        return reader.table(reveal(source.table))
+    path = reveal(source.path or "")
+    return reader.load(batches.stream_path(spark, path) if source.format == FORMAT else path)
 
 
 def read_sink(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
     """The sink as it is now, None where there is none yet."""
-    return _read_delta(spark, definition.sink) if sink_exists(spark, definition) else None
+    return _read_delta(spark, definition.sink.delta) if sink_exists(spark, definition) else None
 
 
 def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
@@ -89,7 +96,7 @@ def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
     """
     from delta.tables import DeltaTable
 
-    sink = definition.sink
+    sink = definition.sink.delta
     if sink.table is None:
         return bool(DeltaTable.isDeltaTable(spark, reveal(sink.path or "")))
     if not spark.catalog.tableExists(reveal(sink.table)):
@@ -157,7 +164,7 @@ def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructT
 
 def create_sink(spark: SparkSession, definition: JobDefinition, schema: StructType) -> str:
     """Makes the sink where it is missing. Returns its location, a path or URI."""
-    sink = definition.sink
+    sink = definition.sink.delta
     empty = spark.createDataFrame([], _nullable(schema)).write.format("delta").mode("ignore")
     if sink.table is None:
         empty.save(reveal(sink.path))
@@ -227,7 +234,7 @@ def _named(place: Place) -> Iterator[None]:
 def _load(spark: SparkSession, source: Source) -> DataFrame:
     if source.format == "delta":
         return _read_delta(spark, source)
-    reader = spark.read.format(source.format)
+    reader = spark.read.format(_READERS.get(source.format, source.format))
     if source.ddl is not None:
         reader = reader.schema(reveal(source.ddl))
     return reader.options(**{name: reveal(value) for name, value in source.options.items()}).load(reveal(source.path))
@@ -253,6 +260,10 @@ def _folded(rows: DataFrame, source: Source) -> DataFrame:
         return rows
     with _named(source):
         return fold.folded(rows, source, source.fold)
+
+
+def _shaped(rows: DataFrame, definition: JobDefinition) -> DataFrame:
+    return batches.requests(rows, definition) if definition.source.format == FORMAT else rows
 
 
 def _where(rows: DataFrame, source: Source) -> DataFrame:

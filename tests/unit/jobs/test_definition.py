@@ -372,4 +372,5 @@ def test_json_schema_names_every_key() -> None:
     source = schema["$defs"]["Source"]
     assert "schema" in source["properties"]
     assert all(value["description"] for value in source["properties"].values())
-    assert schema["$defs"]["Source"]["required"] == ["key", "inputs"]
+    assert source["else"] == {"required": ["key", "inputs"]}
+    assert source["if"]["properties"] == {"format": {"const": "openai-batch"}}

@@ -1,0 +1,8 @@
+"""OpenAI's batch files: lines of requests as a source, lines of responses and of errors as a sink."""
+
+from typing import Final
+
+#: What a definition writes as ``format:`` of source and sink.
+FORMAT: Final = "openai-batch"
+#: What tells the lines of a batch apart.
+KEY: Final = "custom_id"
