@@ -113,6 +113,25 @@ def product(call: Call, query: Any, key: Any, value: Any, seen: Any) -> Any:
     )
 
 
+def tells_sums(call: Call, query: Any) -> bool:
+    """Whether ``summed`` does it: torch's attention for CPUs tells the sums that two parts are joined by."""
+    return call.plain and query.device.type == "cpu"
+
+
+def summed(call: Call, query: Any, key: Any, value: Any, bias: Any) -> tuple[Any, Any]:
+    """Like ``product``, with the logarithm of each softmax's sum [rows, heads, tokens]; ``bias`` is added to scores."""
+    import torch
+
+    flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    found: tuple[Any, Any] = flash(query, key, value, 0.0, False, attn_mask=bias, scale=call.scale)
+    return found
+
+
+def joined(one: Any, one_sum: Any, other: Any, other_sum: Any) -> Any:
+    """Attention over two sets of keys, of that over each and the logarithms of their sums (Dao et al., 2022)."""
+    return one.lerp(other, (other_sum - one_sum).sigmoid().unsqueeze(-1).to(one.dtype))
+
+
 def softmax(call: Call, scores: Any, seen: Any) -> Any:
     """Products of queries and keys [rows, key heads, group, tokens, keys] → weights, float32; ``seen`` is broadcast."""
     import torch

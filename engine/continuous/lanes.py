@@ -73,6 +73,18 @@ class Lane:
         self.rows.pop()
         row.lane = None
 
+    def hand_over(self, row: Sequence, other: Lane) -> None:
+        """The row goes on in another lane of the same capacity."""
+        wrote, place = row.place < self.writing, row.place
+        kept = [(keys[place, :, : row.length], values[place, :, : row.length]) for keys, values in self.layers]
+        other_place = len(other.rows)
+        for pair, (keys, values) in zip(other.layers, kept, strict=True):
+            pair[0][other_place, :, : row.length], pair[1][other_place, :, : row.length] = keys, values
+        self.leave(row)
+        other.take(row)
+        if wrote:
+            other.write(row)
+
     def views(self, row: Sequence) -> Iterator[tuple[Any, Any]]:
         """For every layer a row's keys and values [heads, capacity, size]."""
         return ((keys[row.place], values[row.place]) for keys, values in self.layers)
@@ -132,11 +144,11 @@ class Lanes:
         """Gives back what was reserved."""
         self.held -= tokens
 
-    def place(self, row: Sequence, tokens: int, waiting: int) -> bool:
+    def place(self, row: Sequence, tokens: int, unfinished: int) -> bool:
         """Gives a row a place for so many tokens; False where there is no room.
 
         Args:
-            waiting: rows that may want places beside it soon.
+            unfinished: rows that may want places beside it.
         """
         capacity = capacity_for(tokens)
         for lane in self.lanes:
@@ -147,7 +159,7 @@ class Lanes:
         if room < 1:
             return False
         # Of what is left no more than a part, so that rows of other lengths find room, too.
-        width = min(self.width, max(1, waiting), max(1, room // _PARTS))
+        width = min(self.width, max(1, unfinished), max(1, room // _PARTS))
         lane = Lane(self.layout, row.prefix, capacity, width)
         self.held += width * capacity
         self.lanes.append(lane)
@@ -159,18 +171,29 @@ class Lanes:
         lane = row.lane
         assert lane is not None
         lane.leave(row)
+        if lane.rows and 4 * len(lane.rows) <= lane.width:
+            self._empty(lane)
         if not lane.rows:
             self.lanes.remove(lane)
             self.held -= lane.width * lane.capacity
 
-    def grow(self, row: Sequence, tokens: int, waiting: int) -> bool:
+    def _empty(self, lane: Lane) -> None:
+        """Moves the few rows of a lane to another of the kind that has room for all: every lane costs every layer."""
+        for other in self.lanes:
+            alike = other is not lane and (other.prefix, other.capacity) == (lane.prefix, lane.capacity)
+            if alike and other.width - len(other.rows) >= len(lane.rows):
+                while lane.rows:
+                    lane.hand_over(lane.rows[-1], other)
+                return
+
+    def grow(self, row: Sequence, tokens: int, unfinished: int) -> bool:
         """Moves a row to a place for so many tokens; where there is no room it has none any more, and it is False."""
         old = row.lane
         assert old is not None
         wrote = row.place < old.writing
         kept = [(keys[:, : row.length].clone(), values[:, : row.length].clone()) for keys, values in old.views(row)]
         self.leave(row)
-        if not self.place(row, tokens, waiting):
+        if not self.place(row, tokens, unfinished):
             return False
         assert row.lane is not None
         for (keys, values), (old_keys, old_values) in zip(row.lane.views(row), kept, strict=True):

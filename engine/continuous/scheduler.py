@@ -134,8 +134,13 @@ class Scheduler:
             self._forward(Step([], [(prefix, min(prefix.left, self.piece))], self.layout))
         return True
 
+    @property
+    def unfinished(self) -> int:
+        """Rows that may want a place."""
+        return len(self.waiting) + len(self.reading) + len(self.writing)
+
     def _place(self, row: Sequence) -> bool:
-        return self.lanes.place(row, len(row.ids) + 1, len(self.waiting))
+        return self.lanes.place(row, len(row.ids) + 1, self.unfinished)
 
     def _refuse(self, row: Sequence) -> None:
         tokens = len(row.row.prompt.ids) + row.row.step
@@ -252,7 +257,7 @@ class Scheduler:
     def _grow(self, row: Sequence, tokens: int) -> bool:
         """A larger place; where there is no room the row gives way and is read again later, and it is False."""
         try:
-            grown = self.lanes.grow(row, tokens, len(self.waiting))
+            grown = self.lanes.grow(row, tokens, self.unfinished)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

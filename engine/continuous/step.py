@@ -93,6 +93,7 @@ class _Writing:
         self.at = torch.arange(len(self.rows), device=device)
         self.shared = 0 if lane.prefix is None else len(lane.prefix.ids)
         self._seen: dict[int | None, Any] = {}
+        self._added: Any = None
 
     def attend(self, call: attention.Call, query: Any, key: Any, value: Any) -> Any:
         keys, values = self.lane.layers[call.layer]
@@ -124,21 +125,44 @@ class _Writing:
         return self._seen[window]
 
     def _with_prefix(self, call: attention.Call, queries: Any, keys: Any, values: Any) -> Any:
-        """One softmax over the prefix, whose keys all rows multiply at once, and each row's own."""
-        import torch
+        """A softmax over the prefix, whose keys all rows multiply at once, and each row's own.
 
+        queries [rows, heads, size], keys and values [rows, key heads, longest, size] → [rows, key heads, group, size].
+        """
         assert self.lane.prefix is not None
         before, valued = self.lane.prefix.layers[call.layer]
         rows, heads, count, size = len(queries), keys.shape[1], queries.shape[1] // keys.shape[1], queries.shape[-1]
         queries = queries.reshape(rows, heads, count, size)
         flat = queries.transpose(0, 1).reshape(heads, rows * count, size)
-        shared = (flat @ before.transpose(-1, -2)).view(heads, rows, count, -1).transpose(0, 1)
+
+        def by_row(found: Any) -> Any:
+            return found.view(heads, rows, count, *found.shape[2:]).transpose(0, 1)
+
+        if call.window is None and attention.tells_sums(call, queries):
+            own, own_sum = attention.summed(call, queries, keys, values, self._bias())
+            shared, shared_sum = attention.summed(call, flat[None], before[None], valued[None], None)
+            return attention.joined(own, own_sum, by_row(shared[0]), by_row(shared_sum[0]))
+        return self._together(call, queries, keys, values, by_row(flat @ before.transpose(-1, -2)), valued)
+
+    def _together(self, call: attention.Call, queries: Any, keys: Any, values: Any, shared: Any, valued: Any) -> Any:
+        """The same by one softmax, of products with the prefix ``shared`` [rows, key heads, group, tokens]."""
+        import torch
+
+        rows, heads, count, _ = queries.shape
         scores = torch.cat([shared, queries @ keys.transpose(-1, -2)], dim=-1)
         weights = attention.softmax(call, scores.unsqueeze(3), self.seen(call.window).unsqueeze(2)).squeeze(3)
         weights = weights.to(values.dtype)
         flat = weights[..., : self.shared].transpose(0, 1).reshape(heads, rows * count, -1)
         out = (flat @ valued).view(heads, rows, count, -1).transpose(0, 1)
         return out + weights[..., self.shared :] @ values
+
+    def _bias(self) -> Any:
+        """float [rows, 1, 1, longest], what is added to products with keys: 0, and -inf where there is none yet."""
+        if self._added is None:
+            own = self.seen(None)[..., self.shared :]
+            bias = own.new_zeros(own.shape, dtype=self.lane.layers[0][0].dtype)
+            self._added = bias.masked_fill_(~own, -float("inf"))
+        return self._added
 
 
 class _Reading:
