@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -154,9 +155,14 @@ def _records(series: pd.Series | pd.DataFrame) -> list[str | None]:
 
 
 def _known(value: Any) -> Any:
-    """Without nulls, which pandas makes NaN of among numbers, as it makes floats of whole ones beside them."""
+    """Without nulls, which pandas makes NaN of among numbers, as it makes floats of whole ones beside them.
+
+    A decimal, as which Spark SQL reads 0.7, is a number too.
+    """
     if isinstance(value, dict):
         return {name: _known(one) for name, one in value.items() if not _is_null(one)}
+    if isinstance(value, Decimal):
+        return float(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

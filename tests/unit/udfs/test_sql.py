@@ -54,6 +54,12 @@ def test_lists_are_told_from_texts_by_their_type_and_nulls_have_none() -> None:
     assert [one.to_pylist() for one in batches] == [['[{"a": 1}]', None], [None, None], [b"[]", b'[{"a": 1}]']]
 
 
+def test_decimals_among_parameters_are_numbers() -> None:
+    """Spark SQL reads 0.7 as one."""
+    frame = pd.DataFrame({"temperature": [Decimal("0.7"), None], "logit_bias": [{"5": Decimal("1.5")}, None]})
+    assert arrow_column(frame, PARAMS).to_pylist() == ['{"temperature": 0.7, "logit_bias": {"5": 1.5}}', "{}"]
+
+
 def test_structs_are_json_without_their_nulls() -> None:
     """pandas has a column of structs as a frame, in which a null makes a float of a whole number."""
     frame = pd.DataFrame({"max_tokens": [6.0, None], "temperature": [0.5, 1.0], "stop": [np.array(["a"]), None]})
