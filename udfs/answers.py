@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from engine.errors import SchemaError
+from engine.errors import ParameterError, SchemaError
 from engine.schema import ddl
 from engine.structured import parse, value_type
 from engine.structured.parse import schema_in
@@ -30,7 +30,7 @@ def parsed(df: DataFrame, *, column: str, response_format: Mapping[str, Any], ou
     driver; texts are parsed when the DataFrame is evaluated.
 
     Raises SchemaError for a column that is missing or holds no answers, a name that is taken, a response_format of
-    another type and properties that no column can have; ParameterError for a schema that is none.
+    another type and properties that no column can have; ParameterError for a schema that is none, and before Spark 4.1.
     """
     if column not in df.columns:
         raise SchemaError(f"expected a column {column}, the table has {', '.join(df.columns)}: name one of these")
@@ -41,13 +41,13 @@ def parsed(df: DataFrame, *, column: str, response_format: Mapping[str, Any], ou
 
 def parsed_type(response_format: Any) -> str:
     """Spark DDL of the values of a response_format. Raises SchemaError and ParameterError as ``parsed`` does."""
+    _arrow_udf()
     return ddl(value_type(schema_in(response_format)))
 
 
 def parsed_column(name: str, kind: DataType, response_format: Any) -> Column:
-    """The column that ``parsed`` adds, of answers in a column of that name and type."""
-    from pyspark.sql.functions import arrow_udf
-
+    """The column that ``parsed`` adds, of answers in a column of that name and type. Raises as ``parsed`` does."""
+    arrow_udf = _arrow_udf()
     schema = schema_in(response_format)
 
     def parse_texts(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
@@ -56,6 +56,14 @@ def parsed_column(name: str, kind: DataType, response_format: Any) -> Column:
 
     parse_texts.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     return arrow_udf(parse_texts, parsed_type(response_format))(_text(name, kind))
+
+
+def _arrow_udf() -> Any:
+    import pyspark.sql.functions as functions
+
+    if not hasattr(functions, "arrow_udf"):  # pandas would make floats of integers beside nulls
+        raise ParameterError("typed columns are made by Arrow UDFs, which need Spark 4.1 or later: parse the text")
+    return functions.arrow_udf
 
 
 def check_answers(name: str, kind: DataType) -> None:

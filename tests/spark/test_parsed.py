@@ -131,3 +131,11 @@ def test_columns_that_are_refused(spark: SparkSession) -> None:
         parsed(df, column="n", response_format=FORMAT, output="order")
     with pytest.raises(ParameterError, match="type is none"):
         parsed_type({"type": "json_schema", "json_schema": {"schema": {"type": "text"}}})
+
+
+def test_a_spark_without_arrow_udfs_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyspark.sql.functions as functions
+
+    monkeypatch.delattr(functions, "arrow_udf", raising=False)
+    with pytest.raises(ParameterError, match="need Spark 4.1 or later"):
+        parsed_type(FORMAT)
