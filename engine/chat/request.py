@@ -10,7 +10,7 @@ from engine.chat.params import ChatParams
 from engine.errors import RowError
 
 #: Parameters that no row gives: what its column holds, and what runs on the executor for it.
-FIXED: Final = ("strings", "chat_template", "roll_forward")
+FIXED: Final = ("strings", "chat_template", "control_tokens", "roll_forward")
 #: Parameters that a row may give.
 BY_ROW: Final = tuple(f.name for f in fields(ChatParams) if f.name not in FIXED)
 #: OpenAI's and vLLM's names that are others here, those that win last.
@@ -43,7 +43,7 @@ def parameters(given: Mapping[str, Any], *, known: frozenset[str] = frozenset(BY
     """
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if found.get("tool_choice") == "none":
-        found.pop("tools", None)
+        found["tools"] = []  # the definition's, too
     for name, harmless in _HARMLESS.items():
         if name in found and found.pop(name) not in harmless:
             words = " or ".join(str(value).lower() for value in harmless)

@@ -29,7 +29,8 @@ def test_arguments_of_the_template_under_vllms_names() -> None:
 
 
 def test_tools_that_may_not_be_called_are_none() -> None:
-    assert parameters({"tools": [{"type": "function"}], "tool_choice": "none"}) == {}
+    for given in ({"tools": [{"type": "function"}]}, {}):  # those of the definition are none, too
+        assert parameters({**given, "tool_choice": "none"}) == {"tools": []}
 
 
 @pytest.mark.parametrize(
