@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.batching import Index
-from engine.tasks.tokens import tokenize
+from engine.chat.control import prompt_ids
 
 #: Tokens in front of the written ones with which they are decoded: some tokenizers write no space at a text's start.
 _BEFORE: Final = 4
@@ -42,7 +42,7 @@ def continued(tokenizer: Any, *, before: str, prompt: Index, written: Index, tex
 
 def plain(tokenizer: Any, text: str) -> Index:
     """int64 [tokens] of a rendered text, whose special tokens stand in it."""
-    return tokenize(tokenizer, [text], max_length=None, special_tokens=False).ids
+    return prompt_ids(tokenizer, [text])[0]
 
 
 def _kept(tokenizer: Any, prompt: Index, written: Index, rest: str) -> tuple[int, int]:

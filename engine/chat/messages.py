@@ -11,7 +11,8 @@ from engine.errors import RowError
 #: A message as templates read it: role and content, and of the others those that are there.
 Message: TypeAlias = dict[str, Any]
 
-_TEXTS: Final = ("role", "name", "tool_call_id")
+#: What a reasoning model thought is read by templates that have a place for it, under any of its names.
+_TEXTS: Final = ("role", "name", "tool_call_id", "reasoning_content", "reasoning")
 _EXPECTED: Final = 'expected messages as a list, [{"role": "user", "content": "Hello"}]'
 #: Roles whose words are instructions: OpenAI's newer models call a system message so.
 SYSTEM: Final = ("system", "developer")
@@ -59,6 +60,17 @@ def named(value: Any) -> dict[str, Any]:
     return dict(value)
 
 
+def half(text: str) -> bool:
+    """Whether a text holds half a character (a lone surrogate): JSON's escapes can name it, no tokenizer takes it."""
+    if text.isascii():
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def refuse(got: str) -> NoReturn:
     """Raises the error of a value that is no list of messages; ``got`` holds nothing of it."""
     raise RowError("invalid_messages", f"{_EXPECTED}; {got}")
@@ -81,11 +93,8 @@ def _message(value: Any) -> Message:
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         refuse(f"got a {what} that is no text")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:  # JSON's escapes can name halves of characters, which no tokenizer takes
-            refuse(f"got a {what} with half a character (a lone surrogate)")
+    if half(value):
+        refuse(f"got a {what} with half a character (a lone surrogate)")
     return value
 
 

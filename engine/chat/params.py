@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from engine.chat.messages import half
 from engine.errors import ParameterError
 from engine.tasks.text import at_least
 
@@ -18,6 +20,8 @@ _RESERVED: Final = frozenset(
         "truncation",
     }
 )
+#: A token's id.
+_TOKEN: Final = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class ChatParams:
         system: a system message for rows that have none.
         chat_template: a template in the place of the model's own.
         template_args: what the template is given beside the messages, for example {enable_thinking: false}.
+        control_tokens: what the model's control tokens are where a message spells them: text (they begin and end no
+            message) or read (as what they are).
         tools: functions that the model may call, as OpenAI describes them.
         max_tokens: tokens to write at most, 0 for none; 256 where the model's generation configuration does not bound
             them. Fewer where the model's positions end.
@@ -37,7 +43,7 @@ class ChatParams:
         top_p: draw among the likeliest tokens that have this probability together.
         top_k: draw among so many of the likeliest tokens; 0 draws among all.
         min_p: draw among tokens at least so likely, as a part of the likeliest one's probability.
-        n: texts to write for a row.
+        n: texts to write for a row, 128 at most.
         seed: what the drawn tokens depend on beside the messages; null takes the row's key in a job, else the
             parameters. The same messages with the same seed give the same text, whatever else is scored.
         stop: a string that ends the text, or several, beside the model's own; it is cut before the first of them.
@@ -60,6 +66,7 @@ class ChatParams:
     system: str | None = None
     chat_template: str | None = None
     template_args: Mapping[str, Any] | None = None
+    control_tokens: Literal["text", "read"] = "text"
     tools: tuple[Mapping[str, Any], ...] = ()
     max_tokens: int | None = None
     min_tokens: int | None = None
@@ -87,12 +94,12 @@ class ChatParams:
         for name, least, most in _RANGES:
             self._within(name, getattr(self, name), least, most)
         for token, bias in (self.logit_bias or {}).items():
-            if not str(token).isascii() or not str(token).isdecimal():
+            if not _TOKEN.fullmatch(str(token)):
                 raise ParameterError(f"expected token ids as keys of logit_bias, got {token!r}")
             self._within("logit_bias", bias, -100, 100)
         if (self.top_p is not None and self.top_p <= 0) or self.repetition_penalty == 0:
             raise ParameterError("expected top_p and repetition_penalty above 0, got 0")
-        if self.top_logprobs is not None and not self.logprobs:
+        if self.top_logprobs and not self.logprobs:
             raise ParameterError("expected logprobs: true where top_logprobs is given, got false")
         if (self.min_tokens or 0) > (self.min_tokens or 0 if self.max_tokens is None else self.max_tokens):
             raise ParameterError(f"expected min_tokens of at most max_tokens, {self.max_tokens}, got {self.min_tokens}")
@@ -100,6 +107,8 @@ class ChatParams:
             raise ParameterError(f"expected n: 1 with roll_forward, whose answers feed the next turn, got {self.n}")
         if "" in self.stops:
             raise ParameterError("expected stop to be strings that are not empty, got an empty one")
+        if any(half(text) for text in self.stops):
+            raise ParameterError("expected stop to be text, got half a character (a lone surrogate)")
         reserved = sorted(_RESERVED & {*(self.template_args or {})})
         if reserved:
             raise ParameterError(f"expected other template_args than {', '.join(reserved)}, which are not theirs")
@@ -128,6 +137,7 @@ class ChatParams:
 
 
 _RANGES: Final = (
+    ("n", 1, 128),  # OpenAI's own bound: a row's request must not take the memory of all
     ("temperature", 0, math.inf),
     ("top_p", 0, 1),
     ("min_p", 0, 1),

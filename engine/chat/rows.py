@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -65,6 +66,8 @@ class Rows:
             values = {**role, **own, **parameters(request)}
             if "seed" in role and "seed" not in request:  # the column may be a job's, made of the row's key
                 values["seed"] = role["seed"]
+            if values.get("logprobs") is False:  # the definition may ask for the likeliest tokens, too
+                values.setdefault("top_logprobs", 0)
             seed = values.pop("seed", self.base.seed)
             if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool)):
                 raise RowError("invalid_parameter", "expected a whole number as seed")
@@ -82,8 +85,10 @@ class Rows:
         value = read.parsed(cell) if isinstance(cell, str | bytes) else cell
         if not isinstance(value, dict):
             return value, {}
+        if value.get("messages") is None:
+            read.refuse("got an object without messages")
         request = dict(value)
-        return request.pop("messages", None), request
+        return request.pop("messages"), request
 
     def _decided(self, values: dict[str, Any]) -> Decided | RowError:
         """What these values over the definition's come to; read once for rows that give the same."""
@@ -153,7 +158,12 @@ def _json(text: str) -> Any:
 
 
 def _pruned(value: Any) -> Any:
-    """A struct without its nulls, which rows with other fields leave in it; a map, which Arrow gives as pairs, too."""
+    """A struct without its nulls, which rows with other fields leave in it; a map, which Arrow gives as pairs, too.
+
+    A decimal, as which Spark SQL reads 0.7, is a number.
+    """
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, dict):
         return {name: _pruned(one) for name, one in value.items() if one is not None}
     if isinstance(value, list):

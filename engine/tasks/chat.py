@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from engine.batching import Failures, Index
 from engine.chat.answers import Answer, Answers
+from engine.chat.control import prompt_ids
 from engine.chat.decided import Decided, Decider
 from engine.chat.fit import fitted
 from engine.chat.messages import Message
@@ -21,9 +22,9 @@ from engine.chat.own import Own
 from engine.chat.params import ChatParams
 from engine.chat.request import BY_ROW, FIXED
 from engine.chat.rows import Asked, Rows
-from engine.chat.template import NO_TEMPLATE, Template
+from engine.chat.template import Template
 from engine.chat.turns import Conversation, Rolled, opening
-from engine.errors import ModelError, RowError
+from engine.errors import RowError
 from engine.generation.backend import Prompt, Result, TokenLogprobs, Written
 from engine.models.folder import read_json
 from engine.models.load import LoadedModel
@@ -32,7 +33,6 @@ from engine.options import Column
 from engine.schema import schema_of
 from engine.tasks.base import Encoded, Task
 from engine.tasks.params import parse_params
-from engine.tasks.tokens import tokenize
 
 #: Parameters that decide whether tokens are drawn.
 _CHANCE: Final = ("temperature", "top_k", "top_p", "min_p")
@@ -90,8 +90,7 @@ class Chat(Task):
         return Answers(self.model, self.tokenizer, self.known_as or self.manifest.digest[:12])
 
     def ready(self, params: Any) -> None:
-        if not self.template.has_one(params):
-            raise ModelError(NO_TEMPLATE)
+        self.template.check(params)
 
     def encode(self, inputs: Mapping[str, pa.Array], params: ChatParams) -> Encoded:
         read = Rows(self.name, params, self.decider).read(inputs)
@@ -117,8 +116,8 @@ class Chat(Task):
                 texts[row] = self.template(opening(asked), asked.decided.params)
             except RowError as error:
                 failures[row] = error
-        made = tokenize(self.tokenizer, list(texts.values()), max_length=None, special_tokens=False)
-        return {row: made.ids[made.of(at)] for at, row in enumerate(texts)}, failures
+        made = prompt_ids(self.tokenizer, list(texts.values()))
+        return dict(zip(texts, made, strict=True)), failures
 
     def _fit(self, asked: Asked, ids: dict[int, Index], row: int) -> bool:
         """Whether a row's prompt had to be cut, which is done in ``ids``."""
@@ -133,8 +132,7 @@ class Chat(Task):
         return True
 
     def _again(self, messages: list[Message], params: ChatParams) -> Index:
-        text = self.template(messages, params)
-        return tokenize(self.tokenizer, [text], max_length=None, special_tokens=False).ids
+        return prompt_ids(self.tokenizer, [self.template(messages, params)])[0]
 
     def _items(self, rows: list[Asked | None], ids: Mapping[int, Index], failures: Failures, truncated: Any) -> Encoded:
         prompts: list[Prompt] = []

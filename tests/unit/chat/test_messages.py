@@ -21,6 +21,13 @@ def test_null_fields_and_those_that_no_template_is_owed_are_left_out() -> None:
     assert read_messages([{**HELLO, "name": "ann"}]) == [{**HELLO, "name": "ann"}]
 
 
+def test_what_was_thought_is_kept_for_templates_that_read_it() -> None:
+    """Qwen 3 writes the thoughts that led to a call of a tool again, until the next user."""
+    for name in ("reasoning_content", "reasoning"):
+        thought = {"role": "assistant", "content": "hello", name: "be polite"}
+        assert read_messages([HELLO, thought]) == [HELLO, thought]
+
+
 def test_a_map_is_a_message_too() -> None:
     assert read_messages([[("role", "user"), ("content", "hello"), ("name", None)]]) == [HELLO]
 

@@ -17,6 +17,7 @@ from engine.tasks.params import describe, parse_params
     ("given", "words"),
     [
         ({"n": 0}, "expected n to be null or at least 1, got 0"),
+        ({"n": 129}, "expected n to be 1 to 128, got 129"),
         ({"max_tokens": -1}, "max_tokens to be null or at least 0"),
         ({"min_tokens": 3, "max_tokens": 2}, "min_tokens of at most max_tokens, 2, got 3"),
         ({"temperature": -0.1}, "temperature to be 0 to inf"),
@@ -32,6 +33,8 @@ from engine.tasks.params import describe, parse_params
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs to be 0 to 20"),
         ({"logit_bias": {"word": 1}}, "token ids as keys of logit_bias"),
         ({"logit_bias": {"-1": 1}}, "token ids as keys of logit_bias"),
+        ({"logit_bias": {"9" * 5000: 1}}, "token ids as keys of logit_bias"),
+        ({"stop": ["\ud800"]}, "half a character"),
         ({"logit_bias": {"1": 101}}, "logit_bias to be -100 to 100"),
         ({"logit_bias": {"1": "much"}}, "expected logit_bias to be mapping to float or null"),
         ({"stop": ["a", ""]}, "stop to be strings that are not empty"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +87,67 @@ def test_objects_in_columns_of_their_own() -> None:
     found = [params(row) for row in read(messages=pa.array(["a", "b"]), logit_bias=bias, tools=tools)]
     assert [one.logit_bias for one in found] == [{"5": 1.0}, None]
     assert [len(one.tools) for one in found] == [0, 1]
+
+#: Every parameter that a row may give, with a value that is not the default.
+EACH = {
+    "max_tokens": 3,
+    "min_tokens": 2,
+    "temperature": 0.5,
+    "top_p": 0.5,
+    "top_k": 3,
+    "min_p": 0.1,
+    "n": 2,
+    "stop": ["a", "b"],
+    "presence_penalty": 0.5,
+    "frequency_penalty": -0.5,
+    "repetition_penalty": 1.5,
+    "logit_bias": {"5": 1.5},
+    "response_format": {"type": "json_object"},
+    "system": "be kind",
+    "template_args": {"enable_thinking": False},
+    "tools": [{"type": "function", "function": {"name": "f"}}],
+    "long_prompt": "truncate_left",
+    "max_length": 40,
+    "logprobs": True,
+}
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_each_parameter_of_a_row_as_a_struct_as_json_in_a_column_and_in_a_request(name: str) -> None:
+    value, texts = EACH[name], pa.array(["a", "b"])
+    request = pa.array([json.dumps({"messages": HELLO, name: value}), json.dumps(HELLO)])
+    for columns in (
+        {"messages": texts, "params": pa.array([{name: value}, None])},
+        {"messages": texts, "params": pa.array([json.dumps({name: value}), None])},
+        {"messages": texts, name: pa.array([value, None])},
+        {"messages": request},
+    ):
+        base = ChatParams(strings="json" if columns["messages"] is request else "text")
+        found, other = map(params, read(base, **columns))
+        given = getattr(found, name)
+        assert (list(given) if isinstance(given, tuple) else given) == value
+        assert getattr(other, name) == getattr(ChatParams(), name)
+
+
+def test_decimals_of_spark_sql_are_numbers_wherever_they_stand() -> None:
+    given = {"temperature": Decimal("0.7"), "logit_bias": {"5": Decimal("1.5")}, "template_args": {"mood": Decimal(2)}}
+    [found] = map(params, read(messages=pa.array(["a"]), params=pa.array([given])))
+    assert (found.temperature, found.logit_bias, found.template_args) == (0.7, {"5": 1.5}, {"mood": 2.0})
+    assert isinstance(found.template_args["mood"], float)
+
+
+def test_a_row_that_wants_no_log_probabilities_wants_no_likeliest_ones() -> None:
+    base = ChatParams(logprobs=True, top_logprobs=3)
+    for columns in ({"params": pa.array(['{"logprobs": false}', None])}, {"logprobs": pa.array([False, None])}):
+        found, other = map(params, read(base, messages=pa.array(["a", "b"]), **columns))
+        assert (found.logprobs, found.top_logprobs) == (False, 0)
+        assert (other.logprobs, other.top_logprobs) == (True, 3)
+
+
+def test_a_request_without_messages_says_so() -> None:
+    for request in ({"prompt": "a"}, {"messages": None}, HELLO[0]):
+        [bad] = read(ChatParams(strings="json"), messages=pa.array([json.dumps(request)]))
+        assert (bad.code, bad.message.partition("; ")[2]) == ("invalid_messages", "got an object without messages")
 
 
 def test_equal_parameters_are_decided_once_and_seeds_are_no_part_of_them() -> None:
