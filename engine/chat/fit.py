@@ -71,9 +71,10 @@ def _without_end(messages: list[Message], excess: int, room: int, tokenize: Toke
     text = messages[-1].get("content") or ""
     ends = _ends(tokenizer, text)
     while excess > 0:
-        if excess >= len(ends):
+        if len(ends) < 2:
             raise _too_long(room, "without its last message it does not fit: shorten it, or long_prompt: truncate_left")
-        ends = ends[:-excess]
+        # A control token that is read as text is one here and several in the prompt, so that too many may seem to go.
+        ends = ends[: -(excess if excess < len(ends) else len(ends) // 2)]
         ids = tokenize([*messages[:-1], {**messages[-1], "content": text[: ends[-1]]}])
         excess = len(ids) - room
     return ids

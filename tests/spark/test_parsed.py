@@ -137,5 +137,5 @@ def test_a_spark_without_arrow_udfs_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     import pyspark.sql.functions as functions
 
     monkeypatch.delattr(functions, "arrow_udf", raising=False)
-    with pytest.raises(ParameterError, match="need Spark 4.1 or later"):
+    with pytest.raises(ParameterError, match=r"need Spark 4\.1 or later"):
         parsed_type(FORMAT)

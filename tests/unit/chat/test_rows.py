@@ -88,6 +88,7 @@ def test_objects_in_columns_of_their_own() -> None:
     assert [one.logit_bias for one in found] == [{"5": 1.0}, None]
     assert [len(one.tools) for one in found] == [0, 1]
 
+
 #: Every parameter that a row may give, with a value that is not the default.
 EACH = {
     "max_tokens": 3,
