@@ -131,7 +131,9 @@ class Scheduler:
                 self.lanes.release(len(prefix.ids))
                 raise
         while not prefix.ready:
-            self._forward(Step([], [(prefix, min(prefix.left, self.piece))], self.layout))
+            step = Step([], [(prefix, min(prefix.left, self.piece))], self.layout)
+            self._forward(step)
+            step.done()
         return True
 
     @property
@@ -156,8 +158,10 @@ class Scheduler:
         """A token of every row that writes, and pieces of the prompts that are being read."""
         step = Step([lane for lane in self.lanes if lane.writing], self._pieces(), self.layout)
         logits = self._forward(step)
-        if step.rows:
-            self._advance(step.rows, self.choose(logits, [row.row for row in step.rows]))
+        chosen = self.choose(logits, [row.row for row in step.rows]) if step.rows else None
+        step.done()  # not before: where memory runs out for the choice, the whole step is made again
+        if chosen is not None:
+            self._advance(step.rows, chosen)
 
     def _pieces(self) -> list[tuple[Sequence | Prefix, int]]:
         """The next tokens of prompts, as many as a step reads beside the rows that write."""
@@ -184,7 +188,6 @@ class Scheduler:
                 use_cache=False,
                 logits_to_keep=wanted if len(wanted) else 1,
             )
-        step.done()
         return out.logits[0].float()
 
     def _advance(self, rows: Many[Sequence], chosen: Chosen) -> None:

@@ -14,6 +14,7 @@ from engine.continuous.backend import ContinuousBackend
 from engine.continuous.layout import Layer, Layout
 from engine.continuous.limits import Limits
 from engine.errors import RowError
+from engine.generation import chooser
 from engine.generation.backend import Decoding, Prompt, Result, Written
 from tests import writers
 
@@ -62,6 +63,23 @@ def test_memory_that_runs_out_in_a_step_costs_no_row(model: Any, monkeypatch: py
 
     monkeypatch.setattr(scheduler.Scheduler, "_forward", failing)
     backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=128, lane=4, tokens=1 << 12))
+    same_as_generate(model, prompts, written(backend.generate(prompts)))
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 9, 14, 22])
+def test_memory_that_runs_out_for_the_choice_costs_no_row(model: Any, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """The keys and values of the step are there by then: the rows that go on must not have them twice."""
+    prompts = writers.prompts([40, 60, 30, 100, 5, 61], shared=20, most=40)
+    choose, calls = chooser.Chooser.__call__, []
+
+    def failing(self: Any, logits: Any, rows: Any) -> Any:
+        calls.append(rows)
+        if len(calls) == at:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return choose(self, logits, rows)
+
+    monkeypatch.setattr(chooser.Chooser, "__call__", failing)
+    backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=64, lane=4, tokens=1 << 12))
     same_as_generate(model, prompts, written(backend.generate(prompts)))
 
 
