@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from engine.batching import Index
+from engine.batching import Index, is_out_of_memory
 from engine.continuous.layout import Layout
 
 if TYPE_CHECKING:
@@ -63,13 +63,21 @@ class Lane:
         self._swap(row.place, self.writing)
 
     def leave(self, row: Sequence) -> None:
-        """Frees a row's place and closes the gap: the last that writes moves there, the last of all to its place."""
+        """Frees a row's place and closes the gap: the last that writes moves there, the last of all to its place.
+
+        A row whose prompt is being read may hold NaN that nobody knows of yet, and leaves none of it behind.
+        """
         gap = row.place
         if gap < self.writing:
             self.writing -= 1
             self._move(self.writing, gap)
             gap = self.writing
-        self._move(len(self.rows) - 1, gap)
+        else:
+            self.clear(gap, row.length)
+        last = len(self.rows) - 1
+        if last > gap:
+            self._move(last, gap)
+            self.clear(last, self.rows[gap].length)
         self.rows.pop()
         row.lane = None
 
@@ -84,6 +92,12 @@ class Lane:
         other.take(row)
         if wrote:
             other.write(row)
+
+    def clear(self, place: int, length: int) -> None:
+        """Zeros for so many tokens: where these were NaN, so would be what the place's next row makes of masked ones."""
+        for pair in self.layers:
+            for tensor in pair:
+                tensor[place, :, :length] = 0
 
     def views(self, row: Sequence) -> Iterator[tuple[Any, Any]]:
         """For every layer a row's keys and values [heads, capacity, size]."""
@@ -119,7 +133,7 @@ class Lanes:
 
     Args:
         layout: of the model's keys and values.
-        room: tokens that lanes and prefixes may hold together.
+        room: tokens that lanes and prefixes may hold together; fewer from where memory ran out before.
         width: rows of a lane at most.
     """
 
@@ -133,16 +147,26 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self.lanes)
 
-    def reserve(self, tokens: int) -> bool:
-        """Takes room for so many tokens beside the lanes; False where there is none."""
+    def open(self, prefix: Prefix) -> bool:
+        """Makes room for the keys and values of a prefix beside the lanes; False where there is none."""
+        tokens = len(prefix.ids)
         if self.held + tokens > self.room:
+            return False
+        try:
+            prefix.open(self.layout)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.room = self.held + tokens - 1
             return False
         self.held += tokens
         return True
 
-    def release(self, tokens: int) -> None:
-        """Gives back what was reserved."""
-        self.held -= tokens
+    def close(self, prefix: Prefix) -> None:
+        """Gives back the room of a prefix, where it has any."""
+        if prefix.layers:
+            prefix.close()
+            self.held -= len(prefix.ids)
 
     def place(self, row: Sequence, tokens: int, unfinished: int) -> bool:
         """Gives a row a place for so many tokens; False where there is no room.
@@ -160,11 +184,23 @@ class Lanes:
             return False
         # Of what is left no more than a part, so that rows of other lengths find room, too.
         width = min(self.width, max(1, unfinished), max(1, room // _PARTS))
-        lane = Lane(self.layout, row.prefix, capacity, width)
+        lane = self._lane(row.prefix, capacity, width)
+        if lane is None:
+            self.room = self.held + width * capacity - 1
+            return self.place(row, tokens, unfinished)
         self.held += width * capacity
         self.lanes.append(lane)
         lane.take(row)
         return True
+
+    def _lane(self, prefix: Prefix | None, capacity: int, width: int) -> Lane | None:
+        """A new lane; None where memory ran out."""
+        try:
+            return Lane(self.layout, prefix, capacity, width)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
     def leave(self, row: Sequence) -> None:
         """Frees a row's place, and the lane where it was the last in it."""

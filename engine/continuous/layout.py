@@ -64,7 +64,10 @@ class Layout:
         import torch
 
         if self.device.startswith("cuda"):
-            return float(torch.cuda.mem_get_info(torch.device(self.device))[0])
+            device = torch.device(self.device)
+            # What an earlier call gave back lies with torch's allocator, which the device does not count as free.
+            kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+            return float(torch.cuda.mem_get_info(device)[0] + kept)
         return min(available() / max(1, workers), _MOST_ON_CPU)
 
 
