@@ -27,11 +27,13 @@ class Layout:
         layers: by index.
         dtype: of torch.
         device: cpu or cuda:N.
+        longest: tokens of a text up to which the model reads it alike whatever runs beside it; None for any number.
     """
 
     layers: tuple[Layer, ...]
     dtype: Any
     device: str
+    longest: int | None = None
 
     @property
     def token_bytes(self) -> int:

@@ -24,7 +24,7 @@ from engine.continuous.row import Row, take
 from engine.continuous.sequence import Prefix, Sequence
 from engine.continuous.step import Step
 from engine.errors import RowError, non_finite
-from engine.generation.backend import Follow, Prompt, Result, Written, rejected
+from engine.generation.backend import Backend, Follow, Prompt, Result, Written, rejected
 from engine.generation.chooser import Chooser, Chosen
 from engine.generation.ending import Ending
 from engine.tasks.limits import positions
@@ -45,10 +45,18 @@ class Scheduler:
         choose: logits → tokens.
         ending: whether a row has ended.
         follow: what goes on from a text that was written.
+        alone: writes texts that are longer than the layout's ``longest``.
     """
 
     def __init__(
-        self, model: Any, layout: Layout, limits: Limits, choose: Chooser, ending: Ending, follow: Follow | None
+        self,
+        model: Any,
+        layout: Layout,
+        limits: Limits,
+        choose: Chooser,
+        ending: Ending,
+        follow: Follow | None,
+        alone: Backend,
     ) -> None:
         self.model = model
         self.layout = layout
@@ -56,6 +64,7 @@ class Scheduler:
         self.choose = choose
         self.ending = ending
         self.follow = follow
+        self.alone = alone
         self.positions = positions(model)
         self.lanes = Lanes(layout, limits.tokens, limits.lane)
         self.most = limits.rows
@@ -236,7 +245,12 @@ class Scheduler:
             reason = f"expected at most {self.positions} tokens of prompt and answer, the model's positions"
             self.done.append(rejected(prompt, RowError("too_long", f"{reason}: shorten one of them")))
             return None
-        return prompt if prompt.decoding.max_tokens else self._ended(Row(prompt).result("length"))
+        if not prompt.decoding.max_tokens:
+            return self._ended(Row(prompt).result("length"))
+        if self.layout.longest is not None and len(prompt.ids) + prompt.decoding.max_tokens > self.layout.longest:
+            self.done.extend(self.alone.generate([prompt], self.follow))
+            return None
+        return prompt
 
     def _go_on(self, row: Sequence, prompt: Prompt) -> None:
         """The next prompt of a row, whose tokens that are there already stay."""
