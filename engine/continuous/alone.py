@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from engine.batching import is_out_of_memory
-from engine.continuous.row import Row, take
 from engine.continuous.rope import longest
+from engine.continuous.row import Row, take
 from engine.errors import RowError, non_finite
 from engine.generation.backend import Follow, Prompt, Result, Written, rejected
 from engine.generation.chooser import Chooser

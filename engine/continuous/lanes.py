@@ -94,7 +94,7 @@ class Lane:
             other.write(row)
 
     def clear(self, place: int, length: int) -> None:
-        """Zeros for so many tokens: where these were NaN, so would be what the place's next row makes of masked ones."""
+        """Zeros for so many tokens: NaN there would spoil what the place's next row makes of tokens that are masked."""
         for pair in self.layers:
             for tensor in pair:
                 tensor[place, :, :length] = 0
@@ -133,7 +133,7 @@ class Lanes:
 
     Args:
         layout: of the model's keys and values.
-        room: tokens that lanes and prefixes may hold together; fewer from where memory ran out before.
+        room: tokens that lanes and prefixes may hold together.
         width: rows of a lane at most.
     """
 
@@ -142,6 +142,7 @@ class Lanes:
         self.room = room
         self.width = width
         self.held = 0
+        self.stuck = room  # tokens held where memory ran out before the bound
         self.lanes: list[Lane] = []
 
     def __iter__(self) -> Iterator[Lane]:
@@ -150,14 +151,14 @@ class Lanes:
     def open(self, prefix: Prefix) -> bool:
         """Makes room for the keys and values of a prefix beside the lanes; False where there is none."""
         tokens = len(prefix.ids)
-        if self.held + tokens > self.room:
+        if self._full or self.held + tokens > self.room:
             return False
         try:
             prefix.open(self.layout)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            self.room = self.held + tokens - 1
+            self.stuck = self.held
             return False
         self.held += tokens
         return True
@@ -180,27 +181,34 @@ class Lanes:
                 lane.take(row)
                 return True
         room = (self.room - self.held) // capacity
-        if room < 1:
+        if self._full or room < 1:
             return False
         # Of what is left no more than a part, so that rows of other lengths find room, too.
         width = min(self.width, max(1, unfinished), max(1, room // _PARTS))
         lane = self._lane(row.prefix, capacity, width)
         if lane is None:
-            self.room = self.held + width * capacity - 1
-            return self.place(row, tokens, unfinished)
-        self.held += width * capacity
+            self.stuck = self.held
+            return False
+        self.held += lane.width * capacity
         self.lanes.append(lane)
         lane.take(row)
         return True
 
+    @property
+    def _full(self) -> bool:
+        """Whether as much is held as where memory ran out."""
+        return 0 < self.stuck <= self.held
+
     def _lane(self, prefix: Prefix | None, capacity: int, width: int) -> Lane | None:
-        """A new lane; None where memory ran out."""
-        try:
-            return Lane(self.layout, prefix, capacity, width)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
+        """A new lane, narrower where memory runs out; None where it does for one row."""
+        while width:
+            try:
+                return Lane(self.layout, prefix, capacity, width)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            width //= 2
+        return None
 
     def leave(self, row: Sequence) -> None:
         """Frees a row's place, and the lane where it was the last in it."""
