@@ -70,7 +70,7 @@ class AloneBackend:
         prompt, cache, reason = row.prompt, None, None
         ending, ids = Ending(self.tokenizer), prompt.ids
         while reason is None and prompt.decoding.max_tokens:
-            there = {} if cache is None else {self.cached: cache}
+            there: dict[str, Any] = {} if cache is None else {self.cached: cache}
             read = torch.from_numpy(ids)[None].to(self.model.device)
             out = self.model(input_ids=read, use_cache=True, **self.last, **there)
             chosen = self.choose(out.logits[:, -1].float(), [row])

@@ -185,13 +185,13 @@ class Lanes:
             return False
         # Of what is left no more than a part, so that rows of other lengths find room, too.
         width = min(self.width, max(1, unfinished), max(1, room // _PARTS))
-        lane = self._lane(row.prefix, capacity, width)
-        if lane is None:
+        made = self._lane(row.prefix, capacity, width)
+        if made is None:
             self.stuck = self.held
             return False
-        self.held += lane.width * capacity
-        self.lanes.append(lane)
-        lane.take(row)
+        self.held += made.width * capacity
+        self.lanes.append(made)
+        made.take(row)
         return True
 
     @property

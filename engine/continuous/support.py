@@ -86,6 +86,6 @@ class _Trial:
             raise NotImplementedError(f"attention asked for twice by layer {call.layer}")
         self.layers[call.layer] = Layer(key.shape[0], key.shape[2], value.shape[2])
         self.windows[call.layer] = call.window
-        texts = [one.unflatten(1, (_TEXTS, _TOKENS)).transpose(0, 1) for one in (query, key, value)]
-        out = attention.product(call, *texts, causal(0, _TOKENS, call.window, key.device))
+        queries, keys, values = (one.unflatten(1, (_TEXTS, _TOKENS)).transpose(0, 1) for one in (query, key, value))
+        out = attention.product(call, queries, keys, values, causal(0, _TOKENS, call.window, key.device))
         return out.transpose(0, 1).flatten(1, 2)
