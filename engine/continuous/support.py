@@ -9,7 +9,6 @@ from engine.continuous import attention
 from engine.continuous.layout import Layer, Layout
 from engine.continuous.rope import longest
 from engine.continuous.step import causal
-from engine.generation.running import keeps_keys_and_values
 
 #: Texts of the trial, which stand in one line as in a step, and the tokens of each.
 _TEXTS: Final = 2
@@ -33,8 +32,6 @@ def layout_of(model: Any) -> Layout:
     takes = inspect.signature(model.forward).parameters
     if model.config.is_encoder_decoder or not {"position_ids", "logits_to_keep"} <= takes.keys():
         raise NotSupportedError("it takes no position_ids and logits_to_keep")
-    if not keeps_keys_and_values(model):
-        raise NotSupportedError("its layers keep something else than keys and values of tokens")
     config, device = model.config.get_text_config(decoder=True), model.device
     ids = (torch.arange(_TEXTS * _TOKENS, device=device) % config.vocab_size).view(_TEXTS, _TOKENS)
     places = torch.arange(_TOKENS, device=device).expand(_TEXTS, _TOKENS)
@@ -62,7 +59,7 @@ def _layers(trial: _Trial, config: Any) -> tuple[Layer, ...]:
         raise NotSupportedError("some of its layers have no attention")
     for at, _ in layers:
         if trial.windows[at] is None and not _sees_all(config, at):
-            raise NotSupportedError(f"layer {at} does not see all tokens, and leaves it to a mask which")
+            raise NotSupportedError(f"layer {at} is of a kind that is more than attention to all tokens or to a window")
     return tuple(layer for _, layer in layers)
 
 

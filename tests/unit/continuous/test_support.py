@@ -46,7 +46,7 @@ def test_a_window_that_only_a_mask_tells_of_is_not_overlooked() -> None:
     experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
     windows = {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 2}
     assert len(layout_of(made("qwen2_moe", **experts)).layers) == 2
-    with pytest.raises(NotSupportedError, match="leaves it to a mask"):
+    with pytest.raises(NotSupportedError, match="more than attention"):
         layout_of(made("qwen2_moe", **experts, **windows))
 
 
@@ -54,9 +54,9 @@ def test_a_layer_that_mixes_tokens_beside_its_attention_would_mix_texts(monkeypa
     """Falcon-H1: every layer has attention, and a recurrent part beside it."""
     recurrent = {"mamba_d_ssm": 32, "mamba_n_heads": 4, "mamba_d_head": 8, "mamba_n_groups": 1, "mamba_d_state": 8}
     model = made("falcon_h1", **recurrent)
-    with pytest.raises(NotSupportedError, match="something else than keys and values"):
+    with pytest.raises(NotSupportedError, match="more than attention"):
         layout_of(model)
-    monkeypatch.setattr(support, "keeps_keys_and_values", lambda model: True)
+    monkeypatch.setattr(support, "_sees_all", lambda config, layer: True)
     with pytest.raises(NotSupportedError, match="logits differ"):
         layout_of(model)
 
