@@ -11,7 +11,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from engine.batching import is_out_of_memory
+from engine.continuous.rope import longest
 from engine.continuous.row import Row, take
 from engine.errors import RowError, non_finite
 from engine.generation.backend import Follow, Prompt, Result, Written, rejected
@@ -31,6 +34,7 @@ class AloneBackend:
         self.model = model
         self.tokenizer = tokenizer
         takes = inspect.signature(model.forward).parameters
+        self.longest = longest(model)
         self.cached = "past_key_values" if "past_key_values" in takes else "cache_params"
         self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
 
@@ -63,15 +67,19 @@ class AloneBackend:
     def _write(self, row: Row) -> Result:
         import torch
 
-        ending, reason, cache = Ending(self.tokenizer), None, None
-        ids = torch.from_numpy(row.prompt.ids)[None].to(self.model.device)
-        while reason is None and row.prompt.decoding.max_tokens:
-            out = self.model(input_ids=ids, use_cache=True, **self.last, **({self.cached: cache} if row.step else {}))
-            cache = getattr(out, self.cached)
+        prompt, cache, reason = row.prompt, None, None
+        ending, ids = Ending(self.tokenizer), prompt.ids
+        while reason is None and prompt.decoding.max_tokens:
+            there: dict[str, Any] = {} if cache is None else {self.cached: cache}
+            read = torch.from_numpy(ids)[None].to(self.model.device)
+            out = self.model(input_ids=read, use_cache=True, **self.last, **there)
             chosen = self.choose(out.logits[:, -1].float(), [row])
             if chosen.tokens[0] < 0:
-                return rejected(row.prompt, non_finite())
+                return rejected(prompt, non_finite())
             take(row, chosen, 0)
-            ids = torch.tensor([[row.written[row.step - 1]]], device=self.model.device)
+            cache, ids = getattr(out, self.cached), row.ids[-1:]
+            if self.longest is not None and len(prompt.ids) + row.step == self.longest + 1:
+                # From here on it turns every position otherwise, those that were read, too.
+                cache, ids = None, np.concatenate([prompt.ids, row.ids])
             reason = ending(row)
         return row.result(reason or "length")

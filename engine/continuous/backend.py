@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from engine.continuous.alone import AloneBackend
 from engine.continuous.layout import Layout
 from engine.continuous.limits import Limits
 from engine.continuous.scheduler import Scheduler
@@ -45,4 +46,5 @@ class ContinuousBackend:
         """See ``engine.generation.backend.Backend``."""
         limits = self.limits or Limits.of(self.layout)
         ending = Ending(self.tokenizer)
-        return Scheduler(self.model, self.layout, limits, self.choose, ending, follow).run(prompts)
+        alone = AloneBackend(self.model, self.tokenizer)
+        return Scheduler(self.model, self.layout, limits, self.choose, ending, follow, alone).run(prompts)

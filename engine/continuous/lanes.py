@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from engine.batching import Index
+from engine.batching import Index, is_out_of_memory
 from engine.continuous.layout import Layout
 
 if TYPE_CHECKING:
@@ -63,13 +63,21 @@ class Lane:
         self._swap(row.place, self.writing)
 
     def leave(self, row: Sequence) -> None:
-        """Frees a row's place and closes the gap: the last that writes moves there, the last of all to its place."""
+        """Frees a row's place and closes the gap: the last that writes moves there, the last of all to its place.
+
+        A row whose prompt is being read may hold NaN that nobody knows of yet, and leaves none of it behind.
+        """
         gap = row.place
         if gap < self.writing:
             self.writing -= 1
             self._move(self.writing, gap)
             gap = self.writing
-        self._move(len(self.rows) - 1, gap)
+        else:
+            self.clear(gap, row.length)
+        last = len(self.rows) - 1
+        if last > gap:
+            self._move(last, gap)
+            self.clear(last, self.rows[gap].length)
         self.rows.pop()
         row.lane = None
 
@@ -84,6 +92,12 @@ class Lane:
         other.take(row)
         if wrote:
             other.write(row)
+
+    def clear(self, place: int, length: int) -> None:
+        """Zeros for so many tokens: NaN there would spoil what the place's next row makes of tokens that are masked."""
+        for pair in self.layers:
+            for tensor in pair:
+                tensor[place, :, :length] = 0
 
     def views(self, row: Sequence) -> Iterator[tuple[Any, Any]]:
         """For every layer a row's keys and values [heads, capacity, size]."""
@@ -128,21 +142,32 @@ class Lanes:
         self.room = room
         self.width = width
         self.held = 0
+        self.stuck = room  # tokens held where memory ran out before the bound
         self.lanes: list[Lane] = []
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self.lanes)
 
-    def reserve(self, tokens: int) -> bool:
-        """Takes room for so many tokens beside the lanes; False where there is none."""
-        if self.held + tokens > self.room:
+    def open(self, prefix: Prefix) -> bool:
+        """Makes room for the keys and values of a prefix beside the lanes; False where there is none."""
+        tokens = len(prefix.ids)
+        if self._full or self.held + tokens > self.room:
+            return False
+        try:
+            prefix.open(self.layout)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.stuck = self.held
             return False
         self.held += tokens
         return True
 
-    def release(self, tokens: int) -> None:
-        """Gives back what was reserved."""
-        self.held -= tokens
+    def close(self, prefix: Prefix) -> None:
+        """Gives back the room of a prefix, where it has any."""
+        if prefix.layers:
+            prefix.close()
+            self.held -= len(prefix.ids)
 
     def place(self, row: Sequence, tokens: int, unfinished: int) -> bool:
         """Gives a row a place for so many tokens; False where there is no room.
@@ -156,15 +181,34 @@ class Lanes:
                 lane.take(row)
                 return True
         room = (self.room - self.held) // capacity
-        if room < 1:
+        if self._full or room < 1:
             return False
         # Of what is left no more than a part, so that rows of other lengths find room, too.
         width = min(self.width, max(1, unfinished), max(1, room // _PARTS))
-        lane = Lane(self.layout, row.prefix, capacity, width)
-        self.held += width * capacity
-        self.lanes.append(lane)
-        lane.take(row)
+        made = self._lane(row.prefix, capacity, width)
+        if made is None:
+            self.stuck = self.held
+            return False
+        self.held += made.width * capacity
+        self.lanes.append(made)
+        made.take(row)
         return True
+
+    @property
+    def _full(self) -> bool:
+        """Whether as much is held as where memory ran out."""
+        return 0 < self.stuck <= self.held
+
+    def _lane(self, prefix: Prefix | None, capacity: int, width: int) -> Lane | None:
+        """A new lane, narrower where memory runs out; None where it does for one row."""
+        while width:
+            try:
+                return Lane(self.layout, prefix, capacity, width)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            width //= 2
+        return None
 
     def leave(self, row: Sequence) -> None:
         """Frees a row's place, and the lane where it was the last in it."""

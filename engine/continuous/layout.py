@@ -27,11 +27,13 @@ class Layout:
         layers: by index.
         dtype: of torch.
         device: cpu or cuda:N.
+        longest: tokens of a text up to which the model reads it alike whatever runs beside it; None for any number.
     """
 
     layers: tuple[Layer, ...]
     dtype: Any
     device: str
+    longest: int | None = None
 
     @property
     def token_bytes(self) -> int:
@@ -64,7 +66,10 @@ class Layout:
         import torch
 
         if self.device.startswith("cuda"):
-            return float(torch.cuda.mem_get_info(torch.device(self.device))[0])
+            device = torch.device(self.device)
+            # What an earlier call gave back lies with torch's allocator, which the device does not count as free.
+            kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+            return float(torch.cuda.mem_get_info(device)[0] + kept)
         return min(available() / max(1, workers), _MOST_ON_CPU)
 
 

@@ -24,7 +24,7 @@ from engine.continuous.row import Row, take
 from engine.continuous.sequence import Prefix, Sequence
 from engine.continuous.step import Step
 from engine.errors import RowError, non_finite
-from engine.generation.backend import Follow, Prompt, Result, Written, rejected
+from engine.generation.backend import Backend, Follow, Prompt, Result, Written, rejected
 from engine.generation.chooser import Chooser, Chosen
 from engine.generation.ending import Ending
 from engine.tasks.limits import positions
@@ -45,10 +45,18 @@ class Scheduler:
         choose: logits → tokens.
         ending: whether a row has ended.
         follow: what goes on from a text that was written.
+        alone: writes texts that are longer than the layout's ``longest``.
     """
 
     def __init__(
-        self, model: Any, layout: Layout, limits: Limits, choose: Chooser, ending: Ending, follow: Follow | None
+        self,
+        model: Any,
+        layout: Layout,
+        limits: Limits,
+        choose: Chooser,
+        ending: Ending,
+        follow: Follow | None,
+        alone: Backend,
     ) -> None:
         self.model = model
         self.layout = layout
@@ -56,6 +64,7 @@ class Scheduler:
         self.choose = choose
         self.ending = ending
         self.follow = follow
+        self.alone = alone
         self.positions = positions(model)
         self.lanes = Lanes(layout, limits.tokens, limits.lane)
         self.most = limits.rows
@@ -117,21 +126,24 @@ class Scheduler:
                 self.reading.append(self.waiting.popleft())
             elif self.reading or self.writing:
                 return
-            else:
+            elif not self._close(row.prefix):
                 self._refuse(self.waiting.popleft())
+
+    def _close(self, kept: Prefix | None) -> bool:
+        """Gives up all other beginnings, whose rows wait, too; whether there were any."""
+        opened = {row.prefix for row in self.waiting if row.prefix is not None and row.prefix.layers} - {kept}
+        for prefix in opened:
+            self.lanes.close(prefix)
+        return bool(opened)
 
     def _open(self, prefix: Prefix) -> bool:
         """Reads a prefix, before the first row that begins with it; False where there is no room for it."""
-        if not prefix.layers:
-            if not self.lanes.reserve(len(prefix.ids)):
-                return False
-            try:
-                prefix.open(self.layout)
-            except RuntimeError:
-                self.lanes.release(len(prefix.ids))
-                raise
+        if not prefix.layers and not self.lanes.open(prefix):
+            return False
         while not prefix.ready:
-            self._forward(Step([], [(prefix, min(prefix.left, self.piece))], self.layout))
+            step = Step([], [(prefix, min(prefix.left, self.piece))], self.layout)
+            self._forward(step)
+            step.done()
         return True
 
     @property
@@ -148,7 +160,7 @@ class Scheduler:
         reason = RowError(
             "out_of_memory",
             f"expected memory for the keys and values of {tokens} tokens and those to come, there is room for "
-            f"{self.limits.tokens} in all: give the worker more memory, or ask for shorter prompts or answers",
+            f"{self.lanes.room} in all: give the worker more memory, or ask for shorter prompts or answers",
         )
         self.done.append(rejected(row.row.prompt, reason))
 
@@ -156,8 +168,10 @@ class Scheduler:
         """A token of every row that writes, and pieces of the prompts that are being read."""
         step = Step([lane for lane in self.lanes if lane.writing], self._pieces(), self.layout)
         logits = self._forward(step)
-        if step.rows:
-            self._advance(step.rows, self.choose(logits, [row.row for row in step.rows]))
+        chosen = self.choose(logits, [row.row for row in step.rows]) if step.rows else None
+        step.done()  # not before: where memory runs out for the choice, the whole step is made again
+        if chosen is not None:
+            self._advance(step.rows, chosen)
 
     def _pieces(self) -> list[tuple[Sequence | Prefix, int]]:
         """The next tokens of prompts, as many as a step reads beside the rows that write."""
@@ -184,7 +198,6 @@ class Scheduler:
                 use_cache=False,
                 logits_to_keep=wanted if len(wanted) else 1,
             )
-        step.done()
         return out.logits[0].float()
 
     def _advance(self, rows: Many[Sequence], chosen: Chosen) -> None:
@@ -208,9 +221,8 @@ class Scheduler:
 
     def _poisoned(self, row: Sequence) -> None:
         """Keys and values of a row whose logits are not numbers may be none either: the place's next row has zeros."""
-        for pair in row.views():
-            for tensor in pair:
-                tensor.zero_()
+        assert row.lane is not None
+        row.lane.clear(row.place, row.length)
         self._drop(row)
         self.done.append(rejected(row.row.prompt, non_finite()))
 
@@ -233,7 +245,12 @@ class Scheduler:
             reason = f"expected at most {self.positions} tokens of prompt and answer, the model's positions"
             self.done.append(rejected(prompt, RowError("too_long", f"{reason}: shorten one of them")))
             return None
-        return prompt if prompt.decoding.max_tokens else self._ended(Row(prompt).result("length"))
+        if not prompt.decoding.max_tokens:
+            return self._ended(Row(prompt).result("length"))
+        if self.layout.longest is not None and len(prompt.ids) + prompt.decoding.max_tokens > self.layout.longest:
+            self.done.extend(self.alone.generate([prompt], self.follow))
+            return None
+        return prompt
 
     def _go_on(self, row: Sequence, prompt: Prompt) -> None:
         """The next prompt of a row, whose tokens that are there already stay."""
@@ -274,19 +291,22 @@ class Scheduler:
         self.waiting.appendleft(row)
 
     def _less(self, failure: str) -> None:
-        """Memory ran out: half of the rows give way and no more run at once from now on; of one, less of its prompt."""
+        """Memory ran out: half of the rows give way and no more run at once from now on; of one, less of its prompt.
+
+        A row that can't be run even so is refused. It was what took the memory: the others run as before it.
+        """
         running = sorted([*self.writing, *self.reading], key=lambda row: row.row.step)
-        if len(running) > 1:
-            self.most = len(running) // 2
+        self.most = max(1, len(running) // 2)
         log.warning("memory ran out with %d rows at once: %d from now on (%s)", len(running), self.most, failure)
         for row in running[: max(1, len(running) - self.most)]:
             if row in self.reading:
                 self.reading.remove(row)
             self._wait(row)
-        if len(running) < 2:
-            if self.piece <= _LEAST_PIECE:
-                self._refuse(self.waiting.popleft())
+        if len(running) < 2 and self.piece > _LEAST_PIECE:
             self.piece = max(_LEAST_PIECE, self.piece // 2)
+        elif len(running) < 2:
+            self._refuse(self.waiting.popleft())
+            self.most, self.piece = self.limits.rows, self.limits.piece
         if self.layout.device.startswith("cuda"):
             _give_back()
 
@@ -295,22 +315,14 @@ class Scheduler:
         if row.lane is not None:
             self.lanes.leave(row)
         self.writing.discard(row)
-        prefix = row.prefix
-        if prefix is not None and _forget(prefix) and prefix.layers:
-            prefix.layers = []
-            self.lanes.release(len(prefix.ids))
+        if row.prefix is not None:
+            row.prefix.members -= 1
+            if not row.prefix.members:
+                self.lanes.close(row.prefix)
 
 
 def _need(row: Sequence) -> int:
     return row.row.prompt.decoding.max_tokens
-
-
-def _forget(prefix: Prefix | None) -> bool:
-    """One member less. Whether it was the last."""
-    if prefix is None:
-        return False
-    prefix.members -= 1
-    return prefix.members == 0
 
 
 def _give_back() -> None:

@@ -45,6 +45,11 @@ class Prefix:
         """Makes room for its keys and values."""
         self.layers = layout.buffers(len(self.ids))
 
+    def close(self) -> None:
+        """Gives them up; where rows still begin with it, it is opened and read again."""
+        self.layers = []
+        self.length = 0
+
     def views(self) -> Iterator[tuple[Any, Any]]:
         """For every layer keys and values [heads, tokens, size]."""
         return iter(self.layers)

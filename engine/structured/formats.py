@@ -20,7 +20,7 @@ class Format:
     """A form of answers; one of ``schema``, ``pattern`` and ``choices`` is given.
 
     Args:
-        key: canonical text of the response_format it was read from: equal formats have equal keys.
+        key: JSON of the response_format it was read from, in its order, which is that of an answer's properties, too.
         schema: JSON Schema of the value that the text is.
         pattern: regular expression that the whole text matches, in the syntax of Rust's regex.
         choices: texts of which the text is one.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from engine.continuous.backend import ContinuousBackend
 from engine.continuous.layout import Layer, Layout
 from engine.continuous.limits import Limits
 from engine.errors import RowError
+from engine.generation import chooser
 from engine.generation.backend import Decoding, Prompt, Result, Written
 from tests import writers
 
@@ -65,6 +68,23 @@ def test_memory_that_runs_out_in_a_step_costs_no_row(model: Any, monkeypatch: py
     same_as_generate(model, prompts, written(backend.generate(prompts)))
 
 
+@pytest.mark.parametrize("at", [1, 2, 5, 9, 14, 22])
+def test_memory_that_runs_out_for_the_choice_costs_no_row(model: Any, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    """The keys and values of the step are there by then: the rows that go on must not have them twice."""
+    prompts = writers.prompts([40, 60, 30, 100, 5, 61], shared=20, most=40)
+    choose, calls = chooser.Chooser.__call__, []
+
+    def failing(self: Any, logits: Any, rows: Any) -> Any:
+        calls.append(rows)
+        if len(calls) == at:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return choose(self, logits, rows)
+
+    monkeypatch.setattr(chooser.Chooser, "__call__", failing)
+    backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=64, lane=4, tokens=1 << 12))
+    same_as_generate(model, prompts, written(backend.generate(prompts)))
+
+
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_memory_that_runs_out_for_a_larger_place_costs_no_row(
     model: Any, monkeypatch: pytest.MonkeyPatch, at: int
@@ -85,6 +105,54 @@ def test_memory_that_runs_out_for_a_larger_place_costs_no_row(
     backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=32, lane=4, tokens=1 << 12))
     same_as_generate(model, prompts, written(backend.generate(prompts)))
     assert len(made) >= at
+
+
+def test_lanes_are_narrower_where_there_is_less_memory_than_was_planned(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for 300 tokens in all, where 8,192 were planned: what runs goes on, and rows wait for room."""
+    living: list[weakref.ref[Any]] = []
+
+    class Bounded(lanes.Lane):
+        def __init__(self, layout: Any, prefix: Any, capacity: int, width: int) -> None:
+            held = sum(lane.width * lane.capacity for one in living if (lane := one()) is not None)
+            if held + width * capacity > 300:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            super().__init__(layout, prefix, capacity, width)
+            living.append(weakref.ref(self))
+
+    monkeypatch.setattr(lanes, "Lane", Bounded)
+    prompts = writers.prompts([40, 60, 30, 100, 5, 61, 20, 50], most=40)
+    backend = ContinuousBackend(model, None, limits=Limits(rows=8, piece=64, lane=8, tokens=1 << 13))
+    same_as_generate(model, prompts, written(backend.generate(prompts)))
+
+
+def test_a_row_that_takes_all_memory_leaves_the_others_together(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = writers.prompts([40, 300, 60, 100, 30], most=30)
+    forward, together = scheduler.Scheduler._forward, []
+
+    def failing(self: Any, step: Any) -> Any:
+        if any(300 in (len(one.ids), one.length) for one in [*self.reading, *self.writing]):
+            together.clear()
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        together.append(len(step.rows))
+        return forward(self, step)
+
+    monkeypatch.setattr(scheduler.Scheduler, "_forward", failing)
+    backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=128, lane=4, tokens=1 << 12))
+    results = list(backend.generate(prompts))
+    [(failed, error)] = [one for one in results if not isinstance(one, Written)]
+    assert (failed, error.code) == (1, "out_of_memory")
+    same_as_generate(model, [prompts[at] for at in (0, 2, 3, 4)], written(iter(results)))
+    assert max(together) > 2
+
+
+def test_a_beginning_whose_rows_wait_gives_way_to_a_row_that_needs_its_room(model: Any) -> None:
+    """Two beginnings are read, every row outgrows its place, and beside both there is no room for a larger one."""
+    pairs = [*writers.prompts([110, 110], shared=100, seed=1), *writers.prompts([110, 110], shared=100, seed=2)]
+    prompts = [Prompt(at, one.ids, Decoding(max_tokens=150)) for at, one in enumerate(pairs)]
+    backend = ContinuousBackend(model, None, limits=Limits(rows=3, piece=64, lane=4, tokens=400))
+    same_as_generate(model, prompts, written(backend.generate(prompts)))
 
 
 def test_one_row_that_never_fits_the_memory_is_an_error(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,3 +245,12 @@ def test_room_is_what_memory_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.token_bytes == 2 * 2 * (8 + 8) * 4
     assert one.room(1) == (2 << 20) // 256
     assert one.room(2) == (1 << 20) // 256
+
+
+def test_room_on_a_gpu_is_what_the_device_and_torch_have_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call finds the memory that the first one gave back in torch's hands."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1 << 20, 8 << 20))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 6 << 20)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3 << 20)
+    on_gpu = dataclasses.replace(layout(), device="cuda:0")
+    assert on_gpu.room(1) == int(0.85 * (4 << 20)) // 256
