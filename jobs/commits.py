@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
 from jobs import parsing, seeds
+from jobs.batches import FORMAT
 from jobs.batches.requests import REFUSED
 from jobs.batches.source import told
 from jobs.errors import RunError
@@ -120,7 +121,7 @@ class Commits:
 
         sink = self.definition.sink
         model = self.resolved.model
-        refused = [REFUSED] if REFUSED in batch.columns else []
+        refused = [REFUSED] if self.definition.source.format == FORMAT else []
         names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns, *refused])
         rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.row_key)
         scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)

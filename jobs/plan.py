@@ -174,7 +174,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         warnings=(
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
-            *refusals(tables.read_rows(spark, definition)),
+            *refusals(tables.read_rows(spark, definition), definition),
             *_warnings(definition, found, half, taken.rows.num_rows, failed),
         ),
         notes=model.ref.notes,

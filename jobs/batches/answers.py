@@ -44,9 +44,9 @@ class Answers:
     task: str
     job: str
 
-    def lines(self, *columns: pa.Array) -> pa.Array:
-        """The columns of ``Answer`` [rows] each → strings [rows]."""
-        plain = (_decimal(column).to_pylist() for column in columns)
+    def lines(self, custom_id: pa.Array, *columns: pa.Array) -> pa.Array:
+        """The columns of ``Answer`` [rows] each → strings [rows]; an id of another type is told as a string."""
+        plain = (_decimal(column).to_pylist() for column in (custom_id.cast(pa.string()), *columns))
         return pa.array([self.line(Answer(*row)) for row in zip(*plain, strict=True)], pa.string())
 
     def line(self, answer: Answer) -> str:

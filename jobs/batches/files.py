@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from jobs.batches import FORMAT, KEY
+from jobs.batches import FILES, FORMAT, KEY, ROWS
 from jobs.batches.answers import Answers
 from jobs.references import mask, reveal
 from jobs.storage import Folder
@@ -28,13 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embercast")
 
-#: What people wait for is written last.
-FILES: Final = ("errors.jsonl", "output.jsonl")
 #: Which version of the table the files hold, in the job's folder.
 WRITTEN: Final = "files.json"
 _UNFINISHED: Final = "_unfinished"
-#: Rows whose lines are made at once.
-_ROWS: Final = 256
 
 
 def write(spark: SparkSession, resolved: Resolved, progress: Folder, lease: Lease) -> None:
@@ -71,7 +67,9 @@ def _write(folder: Folder, name: str, rows: DataFrame, resolved: Resolved, lease
     columns = rows.select(f.col(KEY), result, f.unix_seconds("_scored_at"), _model(resolved))
     lines = columns.mapInArrow(_writer(answers), "value STRING").repartition(1)
     unfinished = f"{_UNFINISHED}/{name}"
-    lines.write.mode("overwrite").text(folder.path(unfinished))
+    # One plain file, whatever the session says of others.
+    writer = lines.write.mode("overwrite").option("maxRecordsPerFile", 0).option("compression", "none")
+    writer.text(folder.path(unfinished))
     parts = [part for part in folder.names(unfinished) if part.startswith("part-")]
     if not parts:  # no row at all
         parts = ["part-none"]
@@ -83,8 +81,8 @@ def _write(folder: Folder, name: str, rows: DataFrame, resolved: Resolved, lease
 def _writer(answers: Answers) -> Callable[[Iterator[Any]], Iterator[Any]]:
     def write_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            for start in range(0, batch.num_rows, _ROWS):  # as Python's values they take ten times the memory
-                part = batch.slice(start, _ROWS)
+            for start in range(0, batch.num_rows, ROWS):
+                part = batch.slice(start, ROWS)
                 yield pa.RecordBatch.from_arrays([answers.lines(*part.columns)], names=["value"])
 
     return write_partition

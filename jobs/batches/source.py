@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from jobs.batches import KEY
+from jobs.batches import FORMAT, KEY, ROWS
 from jobs.batches.endpoints import ENDPOINTS, Endpoint
 from jobs.batches.requests import REFUSED, read, schema
 
@@ -56,16 +56,17 @@ def stream_path(spark: SparkSession, path: str) -> str:
 def _reader(endpoint: Endpoint) -> Callable[[Iterator[Any]], Iterator[Any]]:
     def read_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield read(batch.column(0), endpoint)
+            for start in range(0, batch.num_rows, ROWS):
+                yield read(batch.column(0).slice(start, ROWS), endpoint)
 
     return read_partition
 
 
-def refusals(rows: DataFrame) -> Iterator[str]:
+def refusals(rows: DataFrame, definition: JobDefinition) -> Iterator[str]:
     """Why the first lines of a batch file are no requests, most frequent first; nothing for another source."""
     from pyspark.sql import functions as f
 
-    if REFUSED not in rows.columns:
+    if definition.source.format != FORMAT:
         return
     refused = rows.limit(_LOOKED).where(f.col(REFUSED).isNotNull()).groupBy(REFUSED).count()
     for row in refused.orderBy(f.desc("count"), REFUSED).limit(_SHOWN).collect():

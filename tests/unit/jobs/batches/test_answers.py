@@ -12,10 +12,10 @@ from engine.schema import schema_of
 from jobs.batches.answers import Answer, Answers
 
 
-def lines(task: str, results: list[Any], ids: list[str | None] | None = None) -> list[str]:
+def lines(task: str, results: list[Any], ids: list[Any] | None = None) -> list[str]:
     """The lines of these structs, as they come from Arrow."""
     columns = [
-        pa.array(ids or [f"r{i}" for i in range(len(results))], pa.string()),
+        pa.array([f"r{i}" for i in range(len(results))] if ids is None else ids),
         pa.array(results, schema_of(task).output),
         pa.array([1700000000] * len(results), pa.int64()),
         pa.array(["models:/m/3"] * len(results), pa.string()),
@@ -147,3 +147,7 @@ def test_ids_are_the_same_again_and_differ_by_row_and_job() -> None:
     other = json.loads(Answers("llm/v1/chat", "other").line(Answer("r0", structs[0], 0, "m")))
     assert len({first["id"], second["id"], other["id"]}) == 3
     assert first["id"] != f"batch_req_{first['response']['request_id']}"
+
+
+def test_a_number_as_key_of_a_table_is_told_as_a_string() -> None:
+    assert json.loads(lines("llm/v1/embeddings", [None], [7])[0])["custom_id"] == "7"

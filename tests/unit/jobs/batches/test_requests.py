@@ -8,8 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from jobs.batches import ROWS
 from jobs.batches.endpoints import ENDPOINTS
 from jobs.batches.requests import read, schema
+from jobs.batches.source import _reader
 
 CHAT = ENDPOINTS["llm/v1/chat"]
 COMPLETIONS = ENDPOINTS["llm/v1/completions"]
@@ -123,3 +125,8 @@ def test_a_number_as_custom_id_is_refused_and_found() -> None:
 def test_bad_lines_cost_only_themselves() -> None:
     lines = pa.array([line(prompt="a").encode(), b"no", "\ufeff".encode() + line(prompt="b").encode()])
     assert read(lines, COMPLETIONS).column("prompt").to_pylist() == ["a", None, "b"]
+
+
+def test_few_lines_are_values_of_pythons_at_once() -> None:
+    texts = pa.record_batch([pa.array([line(CHAT).encode()] * (2 * ROWS + 1))], ["value"])
+    assert [batch.num_rows for batch in _reader(CHAT)(iter([texts]))] == [ROWS, ROWS, 1]
