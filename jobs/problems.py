@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from jobs import references
+from jobs.batches import FORMAT, KEY
 from jobs.located import Key, Located, dotted
 
 Data = Any
@@ -45,24 +46,26 @@ def add_validation(found: Located, error: ValidationError, model: type[BaseModel
 
 
 def add_clashes(found: Located) -> None:
-    """An output that has the name of a column of the key, or of a conversation's last turn."""
+    """An output, or its parsed values, with the name of a column of the key or of a conversation's last turn."""
     source, sink = _mapping(found.data, "source"), _mapping(found.data, "sink")
-    keys = [str(name).lower() for name in source.get("key") or [] if isinstance(source.get("key"), list)]
+    key = source.get("key", [KEY] if source.get("format") == FORMAT else None)
+    keys = [str(name).lower() for name in key] if isinstance(key, list) else []
     if isinstance(source.get("fold"), dict):
         keys.append(str(source["fold"].get("order", "turn")).lower())
-    output = sink.get("output", "prediction")
-    if isinstance(output, str) and output.lower() in keys:
-        found.add(("sink", "output"), "a name that no key column has", words(output), "write another name")
+    for field, name in (("output", sink.get("output", "prediction")), ("parse", sink.get("parse"))):
+        if isinstance(name, str) and name.lower() in keys:
+            found.add(("sink", field), "a name that no key column has", words(name), "write another name")
 
 
 def add_task(found: Located) -> None:
-    """Inputs and parameters that the task does not take, where the definition names the task."""
+    """Inputs, parameters and a ``sink.parse`` that the task does not take, where the definition names the task."""
     from engine.schema import SCHEMAS
 
     task = found.data.get("task") if isinstance(found.data, dict) else None
     if isinstance(task, str) and task in SCHEMAS:
         _add_inputs(found, task, _mapping(found.data, "source").get("inputs"))
         _add_params(found, task, _mapping(found.data, "params"))
+        _add_parse(found, task)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -113,6 +116,21 @@ def _add_params(found: Located, task: str, params: Mapping[str, Data]) -> None:
             if not got:  # not about the value: the name is unknown
                 expected = f"a parameter of {task}"
             found.add(("params", name), expected, words(value), f"write one that {task} takes: {takes(task)}")
+
+
+def _add_parse(found: Located, task: str) -> None:
+    """A column of values where the task's answers have no type."""
+    from engine.tasks.params import describe
+
+    key, sink = ("sink", "parse"), _mapping(found.data, "sink")
+    if sink.get("parse") is None or dotted(key) in {problem.key for problem in found.problems}:
+        return
+    form = _mapping(found.data, "params").get("response_format")
+    if "response_format" not in {name for name, *_ in describe(task)}:
+        found.add(key, "a task with a response_format, such as llm/v1/chat", words(task), "remove parse")
+    elif isinstance(form, dict) and form.get("type") != "json_schema":
+        hint = "write params: {response_format: {type: json_schema, …}}, or remove parse"
+        found.add(key, "a response_format of type json_schema, the same for all rows", words(form), hint)
 
 
 def _unknown(key: Key, model: type[BaseModel]) -> tuple[str, str]:

@@ -149,6 +149,7 @@ class Source(Place):
     @field_validator("fold")
     @classmethod
     def _folded_is_free(cls, fold: Fold | None, info: ValidationInfo) -> Fold | None:
+        _no_columns_of_its_own("fold", fold, info)
         taken = [MESSAGES, *info.data.get("key", [])]
         if fold is not None and fold.order in taken:
             raise refuse(f"an order that is none of {', '.join(taken)}", fold.order, "name the column of turns")
@@ -168,9 +169,7 @@ class Source(Place):
     def _file_has_ddl(cls, ddl: str | None, info: ValidationInfo) -> str | None:
         if ddl is not None and info.data.get("format") == "delta":
             raise refuse("no schema for a delta source", "one", "remove it: a Delta table knows its columns")
-        kind = info.data.get("format")
-        if ddl is not None and kind in _COLUMNS:
-            raise refuse(f"no schema for a source of format {kind}", "one", f"remove it: it has {_COLUMNS[kind]}")
+        _no_columns_of_its_own("schema", ddl, info)
         return ddl
 
     @field_validator("options")
@@ -276,6 +275,13 @@ class Errors(Section):
         description="the share of rows that may fail, a number from 0 to 1",
         examples=[0.01],
     )
+
+
+def _no_columns_of_its_own(key: str, value: object, info: ValidationInfo) -> None:
+    """Refuses what names the columns of a source, where its format gives them."""
+    kind = info.data.get("format")
+    if value is not None and kind in _COLUMNS:
+        raise refuse(f"no {key} for a source of format {kind}", "one", f"remove it: it has {_COLUMNS[kind]}")
 
 
 def _free(names: list[str], taken: Iterable[str]) -> list[str]:

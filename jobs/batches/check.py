@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from fnmatch import fnmatch
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from jobs.batches import FORMAT, KEY
+from jobs.batches import FILES, FORMAT, KEY
 from jobs.batches.endpoints import ENDPOINTS
 from jobs.fields import refuse
 
@@ -45,6 +45,11 @@ def _has_endpoint(told: Mapping[str, Any]) -> None:
 
 def _reads(source: str, sink: str) -> bool:
     """Whether a source, a file, folder or glob, reads the files of a sink; both are locations."""
-    pattern, file = source.split("/"), posixpath.join(sink, "output.jsonl").split("/")
+    pattern, folder = (posixpath.normpath(place.removeprefix("path:")) for place in (source, sink))
+    read = (posixpath.normpath(posixpath.join(folder, name)) for name in ("", *FILES))
+    return pattern == folder or any(_meets(place.split("/"), pattern.split("/")) for place in read)
+
+
+def _meets(place: list[str], pattern: list[str]) -> bool:
     # folder by folder: a star of Hadoop's meets no slash
-    return source == sink or (len(pattern) == len(file) and all(map(fnmatch, file, pattern)))
+    return len(place) == len(pattern) and all(map(fnmatchcase, place, pattern))

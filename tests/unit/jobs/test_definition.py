@@ -154,6 +154,8 @@ errors: {max_fraction: 2}
         (("inputs:", "fold: {rolle: who}\n  inputs:"), "source.fold.rolle", '"rolle"; write role'),
         (("inputs:", "fold: {role: 1}\n  inputs:"), "source.fold.role", "1; write role: role"),
         (("inputs:", "fold: [turn]\n  inputs:"), "source.fold", '["turn"]'),
+        (("table: reviews\n", "path: calls\n  format: binaryFile\n  fold: {}\n"), "source.fold", "one; remove it"),
+        (("output: sentiment", "parse: Review_ID"), "sink.parse", '"Review_ID"'),
     ],
 )
 def test_one_problem(tmp_path: Path, change: tuple[str, str], key: str, got: str) -> None:
@@ -262,6 +264,15 @@ def test_parsed_answers(tmp_path: Path) -> None:
     assert wrong(write(tmp_path, GOOD), "sink.output=a", "sink.parse=A") == [
         "--set: sink.parse: expected names that the sink has no other use for, got A; write another name"
     ]
+    assert wrong(write(tmp_path, GOOD), "sink.parse=a") == [
+        '--set: sink.parse: expected a task with a response_format, such as llm/v1/chat, got "text-classification"; '
+        "remove parse"
+    ]
+    chat = GOOD.replace("text-classification", "llm/v1/chat").replace("{text: body}", "body")
+    for form in ("{type: json_object}", "{column: form}"):
+        (problem,) = wrong(write(tmp_path, chat), "sink.parse=a", f"params.response_format={form}")
+        assert "sink.parse: expected a response_format of type json_schema, the same for all rows, got {" in problem
+    assert load(write(tmp_path, chat), overrides=["sink.parse=a"]).sink.parse == "a"  # the model may be logged with one
 
 
 def test_a_task_left_to_the_model(tmp_path: Path) -> None:

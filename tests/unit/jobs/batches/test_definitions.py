@@ -62,10 +62,42 @@ def test_the_table_lies_in_the_folder() -> None:
             {"source": {"path": "in", "format": "openai-batch", "schema": "a INT"}},
             "source.schema: expected no schema for a source of format openai-batch",
         ),
+        (
+            {"source": {"path": "in", "format": "openai-batch", "fold": {}}},
+            "source.fold: expected no fold for a source of format openai-batch, got one; remove it: it has the columns",
+        ),
+        ({"sink": {"path": "out", "output": "custom_id"}}, "sink.output: expected a name that no key column has"),
     ],
 )
 def test_what_does_not_fit_is_refused(sections: dict[str, Any], what: str) -> None:
     with pytest.raises(DefinitionError, match=what):
+        define(**sections)
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "read"),
+    [
+        ("in/*", "in/out", True),  # a folder that a glob meets is read
+        ("in/*/*", "in/out", True),
+        ("in/out/e*.jsonl", "in/out", True),
+        ("*.jsonl", ".", True),
+        ("s3://in/*", "s3://in/out", True),
+        ("in[1].jsonl", "in[1].jsonl", True),
+        ("in/*.jsonl", "in/out", False),
+        ("in", "in/out", False),
+        ("in/batch.jsonl", "in", False),
+        ("s3://in/*", "s3://other/out", False),
+    ],
+)
+def test_what_was_written_is_never_read(source: str, sink: str, read: bool) -> None:
+    sections: dict[str, Any] = {
+        "source": {"path": source, "format": "openai-batch"},
+        "sink": {"path": sink, "format": "openai-batch"},
+    }
+    if not read:
+        assert define(**sections).sink.path == sink
+        return
+    with pytest.raises(DefinitionError, match="sink: expected a folder that the source does not read"):
         define(**sections)
 
 
