@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
@@ -80,8 +81,7 @@ def shortened(resolved: Resolved, rows: pa.Table) -> Shortened:
             params |= {} if value is None else {bound: min(value, cap)}
         if bound == name:
             most = [_first(cell, before) for cell, before in zip(cells, most, strict=True)]
-    for column in (resolved.inputs[role] for role in ("params", "messages") if role in resolved.inputs):
-        requests = [_request(cell) for cell in rows.column(column)]
+    for column, requests in _requests(resolved, rows):
         most = [_first(_asked(one), before) for one, before in zip(requests, most, strict=True)]
         rows = _with(rows, column, [_capped(cell, one, cap) for cell, one in zip(rows[column], requests, strict=True)])
     model = replace(resolved.model, params=params)
@@ -94,11 +94,27 @@ def _bounds(resolved: Resolved) -> Bounds:
 
 def _few(resolved: Resolved, rows: pa.Table) -> int:
     """How many of the first rows have no more texts than a trial writes; at least one."""
-    n, column = resolved.model.params.get("n"), resolved.inputs.get("messages")
-    each = [n if isinstance(n, int) and n > 0 else 1] * rows.num_rows
-    if resolved.model.params.get("roll_forward") and column is not None:
-        each = [_turns(_value(cell)) for cell in rows.column(column)]
-    return max(1, sum(texts <= _bounds(resolved).texts for texts in accumulate(each)))
+    return max(1, sum(texts <= _bounds(resolved).texts for texts in accumulate(_texts(resolved, rows))))
+
+
+def _texts(resolved: Resolved, rows: pa.Table) -> list[int]:
+    """How many texts each row asks for: the turns of a conversation that is rolled forward, or ``n``."""
+    params, column = resolved.model.params, resolved.inputs.get("messages")
+    if params.get("roll_forward") and column is not None:
+        return [_turns(_value(cell)) for cell in rows.column(column)]
+    n = params.get("n")
+    asked = [n] * rows.num_rows
+    if isinstance(n, Column):
+        asked = [_first(cell, n.default) for cell in rows.column(n.name).to_pylist()]
+    for _, requests in _requests(resolved, rows):
+        asked = [_first(request.get("n"), before) for request, before in zip(requests, asked, strict=True)]
+    return [max(1, _first(one, 1)) for one in asked]
+
+
+def _requests(resolved: Resolved, rows: pa.Table) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The columns that hold requests or a row's parameters, with what each row has there."""
+    for column in (resolved.inputs[role] for role in ("params", "messages") if role in resolved.inputs):
+        yield column, [_request(cell) for cell in rows.column(column)]
 
 
 def _turns(value: Any) -> int:
@@ -154,8 +170,8 @@ def _least(value: Any, cap: int) -> Any:
     return min(value, cap) if _number(value) else value
 
 
-def _first(value: Any, default: int) -> int:
-    return int(value) if _number(value) else default
+def _first(value: Any, default: Any) -> Any:
+    return value if _number(value) else default
 
 
 def _number(value: Any) -> bool:

@@ -88,13 +88,15 @@ def test_rows_that_ask_for_more_are_bounded_too(tmp_path: Path) -> None:
 
 
 def test_no_more_texts_are_written_than_a_trial_may(tmp_path: Path) -> None:
-    rows = pa.table({"messages": ["hello"] * 20, "long": pa.array([None] * 20, pa.int32())})
+    none = pa.array([None] * 20, pa.int32())
+    rows = pa.table({"messages": ["hello"] * 20, "long": none, "n": pa.array([5, None] * 10)})
 
     def tried(rows: pa.Table = rows, **params: Any) -> int:
         return int(shortened(job(tmp_path, roles="messages", **params), rows).rows.num_rows)
 
     assert rows_of(job(tmp_path)) == 16
-    assert [tried(), tried(n=3), tried(n=40), tried(n=Column("n"))] == [16, 5, 1, 16]
+    assert [tried(), tried(n=3), tried(n=40), tried(n=Column("n")), tried(n=Column("n", 6))] == [16, 5, 1, 4, 3]
+    assert tried(pa.table({"messages": ['{"messages": [], "n": 4}', "no JSON"] * 10}), strings="json", n=2) == 5
     said = [{"role": role, "content": "a"} for role in ("system", "user", "assistant", "user", "user")]
     assert tried(pa.table({"messages": [said] * 20}), roll_forward=True) == 5
     assert tried(pa.table({"messages": [json.dumps({"messages": said})] * 20}), roll_forward=True, strings="json") == 5
