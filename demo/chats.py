@@ -18,8 +18,6 @@ ANSWERED: Final = ".demo/tables/chats_answered"
 TICKETS: Final = ".demo/tables/chats_tickets"
 
 _SCHEMA: Final = "chat_id STRING, topic STRING, question STRING"
-_TICKET: Final = "department STRING, urgent BOOLEAN, summary STRING"
-_CONTENT: Final = "choices[0].message.content"
 
 
 @dataclass(frozen=True)
@@ -45,9 +43,9 @@ def append(spark: SparkSession, questions: Sequence[Question]) -> None:
 
 def answers(spark: SparkSession, limit: int) -> list[Row]:
     """The first answers by key: question, text, finish_reason."""
-    answered = read_table(spark, ANSWERED).select("chat_id", "answer")
+    answered = read_table(spark, ANSWERED).selectExpr("chat_id", "answer.choices[0] choice")
     both = read_table(spark, SOURCE).join(answered, "chat_id").orderBy("chat_id").limit(limit)
-    return both.selectExpr("question", f"answer.{_CONTENT} text", "answer.choices[0].finish_reason").collect()
+    return both.selectExpr("question", "choice.message.content text", "choice.finish_reason").collect()
 
 
 def usage(spark: SparkSession) -> Row:
@@ -66,7 +64,6 @@ def usage(spark: SparkSession) -> Row:
 
 
 def tickets(spark: SparkSession) -> list[Row]:
-    """The tickets that were written, by key: chat_id, question, ticket (the JSON as a struct; null where it isn't)."""
-    written = read_table(spark, TICKETS).where("ticket.error IS NULL").select("chat_id", "ticket")
-    both = read_table(spark, SOURCE).join(written, "chat_id").orderBy("chat_id")
-    return both.selectExpr("chat_id", "question", f"from_json(ticket.{_CONTENT}, '{_TICKET}') ticket").collect()
+    """The tickets that were written, by key: chat_id, question, ticket (a struct with the schema's properties)."""
+    written = read_table(spark, TICKETS).where("answer.error IS NULL").select("chat_id", "ticket")
+    return read_table(spark, SOURCE).join(written, "chat_id").orderBy("chat_id").drop("topic").collect()
