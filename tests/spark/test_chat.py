@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.options import Compute
-from tests import chats
+from jobs.batches.requests import REFUSED
+from tests import chats, talks
 from tests.spark import job
 from udfs import register, score, udf
 from udfs.scoring import PreparedModel, prepare
@@ -82,20 +83,37 @@ def _without_cached(rows: list[Any]) -> list[Any]:
 
 
 @pytest.mark.usefixtures("no_mlflow")
-def test_ids_and_drawn_texts_of_a_job_come_from_the_keys(spark: SparkSession, tmp_path: Path, folder: Path) -> None:
+def test_drawn_answers_of_a_job_come_from_the_keys_and_are_values_of_the_schema(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     from jobs.runner import run
 
-    job.add(spark, tmp_path, ["so many people"] * 4)
+    rows = [(at, "so many people", "a column of that name is no batch file's") for at in range(4)]
+    source = spark.createDataFrame(rows, f"id INT, body STRING, {REFUSED} STRING").coalesce(1)
+    source.write.format("delta").save(f"{tmp_path}/source")
+    properties = {"topic": {"enum": ["a", "b"]}, "urgent": {"type": "boolean"}, "stars": {"enum": [*range(10)]}}
+    schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
     definition = job.define(
         tmp_path,
-        folder,
+        talks.save(tmp_path / "model"),
         task="llm/v1/chat",
         source={"inputs": {"messages": "body"}},
-        params={"max_tokens": 12, "temperature": 1.5, "logit_bias": {"20": 1}},
-        sink={"output": "answer"},
+        params={
+            "max_tokens": 64,
+            "temperature": 1.5,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "ticket", "schema": schema}},
+        },
+        sink={"output": "answer", "keep": [], "parse": "ticket"},
     )
     run(definition, spark=spark)
-    found = [row.answer for row in job.sink(spark, tmp_path)]
-    assert [answer.error for answer in found] == [None] * 4
-    assert len({answer.id for answer in found}) == 4
-    assert len({answer.choices[0].message.content for answer in found}) > 1
+    found = job.sink(spark, tmp_path)
+    assert [row.answer.error for row in found] == [None] * 4
+    assert len({row.answer.id for row in found}) == 4
+    texts = [row.answer.choices[0].message.content for row in found]
+    assert len(set(texts)) > 1
+    assert [json.loads(text) for text in texts] == [row.ticket.asDict() for row in found]
+    assert {name: type(value) for name, value in found[0].ticket.asDict().items()} == {
+        "topic": str,
+        "urgent": bool,
+        "stars": int,
+    }
