@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 #: Tokens of a prompt that are read at once at least: where memory runs out even so, the row can't be written.
 _LEAST_PIECE: Final = 16
+#: Rows with a common beginning that are worth lanes of their own.
+_FEW: Final = 8
 
 
 class Scheduler:
@@ -111,7 +113,8 @@ class Scheduler:
             prefix = Prefix(prompts[one.members[0]].ids[: one.length], len(one.members))
             for order, at in enumerate(one.members):
                 # Whoever comes first is said to have read it.
-                rows[at] = Sequence(Row(prompts[at], cached=one.length if order else 0), prefix)
+                text = Row(prompts[at], cached=one.length if order else 0)
+                rows[at] = Sequence(text, None, prefix) if len(one.members) < _FEW else Sequence(text, prefix)
                 group[at] = one.members[0]
         for at, row in enumerate(rows):
             longest[group[at]] = max(longest[group[at]], _need(row))
@@ -122,19 +125,33 @@ class Scheduler:
         """Rows that wait get places, as long as there is room."""
         while self.waiting and len(self.reading) + len(self.writing) < self.most:
             row = self.waiting[0]
-            if (row.prefix is None or self._open(row.prefix)) and self._place(row):
+            if (row.shared is None or self._open(row.shared)) and self._place(row):
                 self.reading.append(self.waiting.popleft())
+                self._begin(row)
             elif self.reading or self.writing:
                 return
-            elif not self._close(row.prefix):
+            elif not self._close(row.shared):
                 self._refuse(self.waiting.popleft())
 
     def _close(self, kept: Prefix | None) -> bool:
         """Gives up all other beginnings, whose rows wait, too; whether there were any."""
-        opened = {row.prefix for row in self.waiting if row.prefix is not None and row.prefix.layers} - {kept}
+        opened = {row.shared for row in self.waiting if row.shared is not None and row.shared.layers} - {kept}
         for prefix in opened:
             self.lanes.close(prefix)
         return bool(opened)
+
+    def _begin(self, row: Sequence) -> None:
+        """The beginning that a row shares with few others is copied: a lane of their own would cost every step."""
+        if row.begun is not None:
+            begun = row.begun
+            row.begin()
+            self._leave(begun)
+
+    def _leave(self, prefix: Prefix) -> None:
+        """A row less needs a beginning; what nobody needs any more is given up."""
+        prefix.members -= 1
+        if not prefix.members:
+            self.lanes.close(prefix)
 
     def _open(self, prefix: Prefix) -> bool:
         """Reads a prefix, before the first row that begins with it; False where there is no room for it."""
@@ -315,10 +332,8 @@ class Scheduler:
         if row.lane is not None:
             self.lanes.leave(row)
         self.writing.discard(row)
-        if row.prefix is not None:
-            row.prefix.members -= 1
-            if not row.prefix.members:
-                self.lanes.close(row.prefix)
+        if row.shared is not None:
+            self._leave(row.shared)
 
 
 def _need(row: Sequence) -> int:

@@ -60,15 +60,17 @@ class Sequence:
 
     Attributes:
         row: the text.
-        prefix: the beginning that it shares with others; None without.
+        prefix: the beginning that it shares with others, whose keys and values lie there; None without.
+        begun: the beginning that it shares with few others, which is copied to its own place; None without, and then.
         ids: int64 [tokens] to be read behind the prefix: of the prompt, and what was written before it had to give way.
         length: tokens behind the prefix whose keys and values are there.
         lane, place: where these lie; None while it waits.
     """
 
-    def __init__(self, row: Row, prefix: Prefix | None) -> None:
+    def __init__(self, row: Row, prefix: Prefix | None, begun: Prefix | None = None) -> None:
         self.row = row
         self.prefix = prefix
+        self.begun = begun
         self.lane: Lane | None = None
         self.place = -1
         self.length = 0
@@ -78,6 +80,19 @@ class Sequence:
     def left(self) -> int:
         """Tokens that are still to be read before it writes."""
         return len(self.ids) - self.length
+
+    @property
+    def shared(self) -> Prefix | None:
+        """The beginning that has to be read before the row is."""
+        return self.prefix or self.begun
+
+    def begin(self) -> None:
+        """Copies the beginning to its place."""
+        assert self.begun is not None
+        self.length = len(self.begun.ids)
+        for (keys, values), (before, valued) in zip(self.views(), self.begun.views(), strict=True):
+            keys[:, : self.length], values[:, : self.length] = before, valued
+        self.begun = None
 
     @property
     def position(self) -> int:

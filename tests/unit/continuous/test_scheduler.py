@@ -21,6 +21,11 @@ from engine.generation.backend import Decoding, Prompt, Result, Written
 from tests import writers
 
 
+@pytest.fixture(autouse=True)
+def _lanes_for_every_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduler, "_FEW", 2)
+
+
 @pytest.fixture(scope="module")
 def model() -> Any:
     return writers.model()
@@ -36,7 +41,11 @@ def same_as_generate(model: Any, prompts: list[Prompt], texts: dict[int, Written
         np.testing.assert_array_equal(texts[prompt.id].ids, writers.greedy(model, prompt)[0])
 
 
-def test_rows_give_way_where_room_is_short_and_are_read_again(model: Any) -> None:
+@pytest.mark.parametrize("few", [2, 99])
+def test_rows_give_way_where_room_is_short_and_are_read_again(
+    model: Any, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_FEW", few)  # beginnings in lanes of their own, or copied
     prompts = writers.prompts([40, 60, 30, 100, 5, 61], shared=20, most=120)
     backend = ContinuousBackend(model, None, limits=Limits(rows=6, piece=32, lane=4, tokens=500))
     same_as_generate(model, prompts, written(backend.generate(prompts)))
