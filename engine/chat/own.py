@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from engine.errors import ModelError
 from engine.generation.lengths import NEW_TOKENS
-from engine.generation.settings import check_model
+from engine.generation.settings import alone, check_model
 from engine.tasks.limits import longest_input, positions
-
-#: What would change the text and no ``Decoding`` can ask for; the values are those that ask for nothing.
-_UNHELD: Final[Mapping[str, Any]] = {
-    "num_beams": 1,
-    "no_repeat_ngram_size": 0,
-    "bad_words_ids": None,
-    "sequence_bias": None,
-    "suppress_tokens": None,
-    "begin_suppress_tokens": None,
-    "forced_bos_token_id": None,
-    "forced_eos_token_id": None,
-    "exponential_decay_length_penalty": None,
-    "typical_p": 1.0,
-    "epsilon_cutoff": 0.0,
-    "eta_cutoff": 0.0,
-    "top_h": None,
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +50,7 @@ class Own:
         """
         check_model(model)
         config, _ = model._prepare_generation_config(None)
-        unheld = [name for name, nothing in _UNHELD.items() if getattr(config, name, None) not in (None, nothing)]
+        unheld = alone(config)
         if unheld:
             raise ModelError(
                 f"expected a generation configuration that chats can be written with, it asks for {', '.join(unheld)}: "

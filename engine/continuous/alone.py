@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,16 +31,12 @@ class AloneBackend:
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
-        self.tokenizer = tokenizer
+        self.choose = Chooser(model)
+        self.ending = Ending(tokenizer)
         takes = inspect.signature(model.forward).parameters
         self.longest = longest(model)
         self.cached = "past_key_values" if "past_key_values" in takes else "cache_params"
         self.last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
-
-    @cached_property
-    def choose(self) -> Chooser:
-        """Logits → tokens."""
-        return Chooser(self.model)
 
     def generate(self, prompts: Sequence[Prompt], follow: Follow | None = None) -> Iterator[Result]:
         """See ``engine.generation.backend.Backend``."""
@@ -68,7 +63,7 @@ class AloneBackend:
         import torch
 
         prompt, cache, reason = row.prompt, None, None
-        ending, ids = Ending(self.tokenizer), prompt.ids
+        ids = prompt.ids
         while reason is None and prompt.decoding.max_tokens:
             there: dict[str, Any] = {} if cache is None else {self.cached: cache}
             read = torch.from_numpy(ids)[None].to(self.model.device)
@@ -81,5 +76,5 @@ class AloneBackend:
             if self.longest is not None and len(prompt.ids) + row.step == self.longest + 1:
                 # From here on it turns every position otherwise, those that were read, too.
                 cache, ids = None, np.concatenate([prompt.ids, row.ids])
-            reason = ending(row)
+            reason = self.ending(row)
         return row.result(reason or "length")

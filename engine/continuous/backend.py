@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 from engine.continuous.alone import AloneBackend
@@ -15,8 +13,6 @@ from engine.continuous.support import layout_of
 from engine.generation.backend import Follow, Prompt, Result
 from engine.generation.chooser import Chooser
 from engine.generation.ending import Ending
-
-log = logging.getLogger(__name__)
 
 
 class ContinuousBackend:
@@ -33,18 +29,14 @@ class ContinuousBackend:
         self, model: Any, tokenizer: Any, *, layout: Layout | None = None, limits: Limits | None = None
     ) -> None:
         self.model = model
-        self.tokenizer = tokenizer
+        self.choose = Chooser(model)
+        self.ending = Ending(tokenizer)
+        self.alone = AloneBackend(model, tokenizer)
         self.layout = layout or layout_of(model)
         self.limits = limits
-
-    @cached_property
-    def choose(self) -> Chooser:
-        """Logits → tokens."""
-        return Chooser(self.model)
 
     def generate(self, prompts: Sequence[Prompt], follow: Follow | None = None) -> Iterator[Result]:
         """See ``engine.generation.backend.Backend``."""
         limits = self.limits or Limits.of(self.layout)
-        ending = Ending(self.tokenizer)
-        alone = AloneBackend(self.model, self.tokenizer)
-        return Scheduler(self.model, self.layout, limits, self.choose, ending, follow, alone).run(prompts)
+        scheduler = Scheduler(self.model, self.layout, limits, self.choose, self.ending, follow, self.alone)
+        return scheduler.run(prompts)

@@ -36,7 +36,6 @@ class Row:
         self.logprob = 0.0
         self.cached = cached
         self._random: npt.NDArray[np.uint64] = np.zeros(0, np.uint64)
-        self._generator = np.random.Philox(key=prompt.key)
         self._taken: list[float] = []
         self._ids: list[npt.NDArray[np.int32]] = []
         self._top: list[npt.NDArray[np.float32]] = []
@@ -46,6 +45,11 @@ class Row:
         """Where the text stands in its grammar; None without one."""
         grammar = self.prompt.decoding.grammar
         return None if grammar is None else grammar.matcher()
+
+    @cached_property
+    def _generator(self) -> np.random.Philox:
+        """Of random numbers: made for rows that draw."""
+        return np.random.Philox(key=self.prompt.key)
 
     @property
     def ids(self) -> Index:

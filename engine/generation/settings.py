@@ -39,23 +39,27 @@ _OTHER_WAYS: Final[Mapping[str, Any]] = {
     "force_words_ids": None,
     "num_beam_groups": 1,
 }
-#: What only transformers' own processors do, with the values that ask for nothing.
+#: What only transformers' own processors do, with the value that asks for nothing; so does null.
 _ALONE: Final[Mapping[str, Any]] = {
-    "sequence_bias": (None,),
-    "no_repeat_ngram_size": (None, 0),
-    "bad_words_ids": (None,),
-    "forced_bos_token_id": (None,),
-    "forced_eos_token_id": (None,),
-    "remove_invalid_values": (None, False),
-    "exponential_decay_length_penalty": (None,),
-    "suppress_tokens": (None,),
-    "begin_suppress_tokens": (None,),
-    "top_h": (None,),
-    "typical_p": (None, 1.0),
-    "epsilon_cutoff": (None, 0.0),
-    "eta_cutoff": (None, 0.0),
-    "renormalize_logits": (None, False),
+    "num_beams": 1,
+    "sequence_bias": None,
+    "no_repeat_ngram_size": 0,
+    "bad_words_ids": None,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "exponential_decay_length_penalty": None,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+    "top_h": None,
+    "typical_p": 1.0,
+    "epsilon_cutoff": 0.0,
+    "eta_cutoff": 0.0,
 }
+
+
+def alone(config: Any) -> list[str]:
+    """What a generation configuration asks for that would change a text and that no ``Backend`` does, by name."""
+    return [name for name, nothing in _ALONE.items() if getattr(config, name, None) not in (None, nothing)]
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,8 @@ class Settings:
     @property
     def together(self) -> bool:
         """Whether a ``Backend`` writes so: tokens taken or drawn one by one, by no processor that it does not have."""
-        asked = self.config
-        return (
-            self.start is None and self.beams == 1 and all(getattr(asked, name) in off for name, off in _ALONE.items())
-        )
+        config = self.config
+        return self.start is None and not (alone(config) or config.remove_invalid_values or config.renormalize_logits)
 
     @property
     def beams(self) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -95,7 +94,7 @@ def _model(resolved: Resolved) -> Any:
     ref = resolved.model.ref
     if ref.version is not None:
         return f.concat(f.lit(mask(ref.pinned).removesuffix(ref.version)), f.col("_model_version"))
-    return f.lit(mask(Path(ref.pinned).name if Path(ref.pinned).is_absolute() else ref.pinned))
+    return f.lit(mask(ref.known_as))
 
 
 def _tell_doubles(rows: DataFrame, sink: str) -> None:
