@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from engine.batching import Failures, Index
 from engine.chat.answers import Answer, Answers
+from engine.chat.continued import plain
 from engine.chat.control import prompt_ids
 from engine.chat.decided import Decided, Decider
 from engine.chat.fit import fitted
@@ -132,7 +133,7 @@ class Chat(Task):
         return True
 
     def _again(self, messages: list[Message], params: ChatParams) -> Index:
-        return prompt_ids(self.tokenizer, [self.template(messages, params)])[0]
+        return plain(self.tokenizer, self.template(messages, params))
 
     def _items(self, rows: list[Asked | None], ids: Mapping[int, Index], failures: Failures, truncated: Any) -> Encoded:
         prompts: list[Prompt] = []

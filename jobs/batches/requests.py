@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from engine.chat.messages import half
 from jobs.batches import KEY
 from jobs.batches.endpoints import Endpoint, Field
 
@@ -96,10 +97,8 @@ def _written(body: Mapping[str, Any]) -> str:
 
 
 def _unicode(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refused("expected Unicode text, got half of a surrogate pair") from None
+    if half(text):
+        raise Refused("expected Unicode text, got half of a surrogate pair")
     return text
 
 
