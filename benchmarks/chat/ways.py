@@ -41,9 +41,9 @@ WAYS: Final[Mapping[str, Way]] = {
     "pipeline-batch8": Way(rows=FEW, options={"batch": 8}),
     "engine-alone": Way(kind="engine"),
     "static-16": Way(kind="static", rows=HALF, options={"batch": 16}),
-    "static-32": Way(kind="static", rows=HALF, options={"batch": 32}),
-    "sorted-32": Way(kind="static", rows=HALF, options={"batch": 32, "sorted": True}),
-    "generate-batch": Way(kind="generate-batch", trials=_CONTINUOUS),
+    "static-32": Way(kind="static", rows=QUARTER, options={"batch": 32}),
+    "sorted-32": Way(kind="static", rows=QUARTER, options={"batch": 32, "sorted": True}),
+    "generate-batch": Way(kind="generate-batch", rows=HALF, trials=_CONTINUOUS),
     "llama-cpp": Way(kind="llama", rows=QUARTER),
     "llama-cpp-batch16": Way(kind="llama-batch", rows=HALF, options={"batch": 16}),
 }
