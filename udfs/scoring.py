@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -12,11 +12,10 @@ import pyarrow as pa
 from engine.audio.roots import absolute
 from engine.audio.storage import Storage
 from engine.device import Choice, Hardware, choose_device, choose_dtype
-from engine.errors import ParameterError, SchemaError
+from engine.errors import SchemaError
 from engine.generation.choice import choose_backend
 from engine.models.artifact import make_artifact_bundle
 from engine.models.bundle import Bundle, make_bundle
-from engine.models.pipelines import NOT_CALLED
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
 from engine.options import Column, Compute, Request
@@ -28,6 +27,7 @@ from udfs import foreign
 from udfs.columns import check_columns, check_roots, roles
 from udfs.foreign import Sample
 from udfs.hardware import probe
+from udfs.logged import over_logged
 from udfs.storage import storage_of
 from udfs.weights import Weights, ship
 from udfs.worker import Descriptor
@@ -103,7 +103,7 @@ def prepare(
     """
     compute = compute or Compute()
     ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
-    merged = _over_logged(ref, params or {})
+    merged = over_logged(ref, params or {})
     parsed = parse_params(ref.task, merged)
     if "roots" in merged and ref.task in SCHEMAS:
         merged["roots"] = absolute(merged["roots"])  # as the driver means them: a worker runs elsewhere
@@ -220,29 +220,3 @@ def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Call
             yield pa.RecordBatch.from_arrays(columns, names=[str(i) for i in range(len(columns))])
 
     return score_partition
-
-
-def _over_logged(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters asked for over those that were logged, which stay for the rows in which a column is null."""
-    without = {name for name, value in asked.items() if isinstance(value, Column) and value.default is None}
-    logged = _logged_params(ref, {name: value for name, value in asked.items() if name not in without})
-    columns = {name: replace(asked[name], default=logged.get(name)) for name in without}
-    return {**logged, **asked, **columns}
-
-
-def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The logged model's parameters that the task takes; others (batch_size, device) are this engine's to choose."""
-    cls = task_class(ref.task)
-    if cls.open_params:
-        return {name: value for name, value in ref.params.items() if name not in NOT_CALLED}
-    taken = {field.name for field in fields(cls.Params)}
-    ignored = sorted(set(ref.params) - taken)
-    if ignored:
-        log.warning("parameters logged with %s that %s does not take: %s", ref.pinned, ref.task, ", ".join(ignored))
-    logged = {name: value for name, value in ref.params.items() if name in taken - asked.keys()}
-    for name, value in logged.items():
-        try:
-            parse_params(ref.task, {**dict.fromkeys(cls.required, Column("")), name: value})
-        except ParameterError as error:
-            raise ParameterError(f"{error}. {ref.pinned} was logged with it: give {name} in params") from error
-    return logged

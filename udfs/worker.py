@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class Descriptor:
 
 def _task_resources() -> tuple[int | None, str | None]:
     """The CPUs and the GPU address that Spark gave to the running task; None where there is no task or no GPU."""
+    if "pyspark" not in sys.modules:  # a server of MLflow's has neither
+        return None, None
     from pyspark import TaskContext
 
     context = TaskContext.get()

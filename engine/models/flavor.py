@@ -92,7 +92,10 @@ def _sentence_transformer(root: Path, described: dict[str, Any]) -> Logged:
 
 
 def _task(flavor: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:
-    """An ``llm/v1/…`` name comes before the pipeline that MLflow runs for it."""
+    """As ``udfs.pyfunc`` wrote it down; else an ``llm/v1/…`` name before the pipeline that MLflow runs for it."""
+    own = (described["flavors"].get("python_function") or {}).get("embercast")
+    if own:
+        return str(own["task"])
     named = (flavor.get("inference_task"), (described.get("metadata") or {}).get("task"))
     llm = next((name for name in named if isinstance(name, str) and name.startswith("llm/")), None)
     return llm or flavor.get("task")

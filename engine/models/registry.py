@@ -6,7 +6,7 @@ import atexit
 import re
 import shutil
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +30,8 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
 
     Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
     """
-    pinned, version = pin(uri)
-    root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
+    found = locate(uri)
+    pinned, version, root = found.pinned, found.version, found.root
     logged = (root / flavor.FILE).exists()
     if logged and not flavor.READ & artifact.flavors(root).keys():
         return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
@@ -44,6 +44,22 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
         adapter.check(ref.adapter_dir)
     notes = (*quantized.check(ref.model_dir), *language_model.check(ref.model_dir, ref.tokenizer_dir, ref.features_dir))
     return replace(ref, notes=(*ref.notes, *notes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A pinned model's files on this machine: ``root`` is the folder that MLflow or ``save_pretrained`` wrote."""
+
+    pinned: str
+    version: str | None
+    root: Path
+
+
+def locate(uri: str) -> Located:
+    """Pins a model and fetches its files, of which nothing is read. Raises ModelNotFoundError."""
+    pinned, version = pin(uri)
+    root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
+    return Located(pinned=pinned, version=version, root=root)
 
 
 def pin(uri: str) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ from engine.models.bundle import make_bundle
 from engine.models.load import load
 from engine.models.registry import resolve
 from tests import scoring
-from udfs.scoring import _logged_params
+from udfs.logged import _logged_params
 
 #: Marian's tokenizer would tidy punctuation with it; neither then nor now is it installed.
 pytestmark = pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")

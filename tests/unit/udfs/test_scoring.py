@@ -11,7 +11,7 @@ import pytest
 from engine.errors import ParameterError
 from engine.models.ref import ModelRef
 from engine.options import Column
-from udfs.scoring import _logged_params, _over_logged
+from udfs.logged import _logged_params, over_logged
 
 
 def ref(**params: Any) -> ModelRef:
@@ -42,13 +42,13 @@ def test_the_jobs_value_comes_first(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_logged_value_stays_for_the_rows_whose_column_is_null() -> None:
     logged = ref(top_k=2, max_length=9, function_to_apply="none")
     asked = {"top_k": Column("k"), "max_length": Column("m", default=8), "stride": Column("s")}
-    assert _over_logged(logged, asked) == {
+    assert over_logged(logged, asked) == {
         "top_k": Column("k", default=2),
         "max_length": Column("m", default=8),
         "stride": Column("s"),
         "function_to_apply": "none",
     }
-    assert _over_logged(logged, {"top_k": None, "max_length": 7}) == {
+    assert over_logged(logged, {"top_k": None, "max_length": 7}) == {
         "top_k": None,
         "max_length": 7,
         "function_to_apply": "none",

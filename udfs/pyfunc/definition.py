@@ -1,0 +1,70 @@
+"""What an artifact tells the engine that loads it: the task, and how to compute. Lies in MLmodel's python_function.
+
+Configuration lies inside the artifact because stock ``spark_udf`` drops its own on clusters. Runs anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.errors import ModelError
+
+#: The key of the python_function flavor that holds it.
+KEY: Final = "embercast"
+#: Of the artifact's layout and of the fields below; an engine reads all formats up to its own.
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """How an artifact is scored.
+
+    Args:
+        task: of the task table, whatever the transformers flavor beside it calls it.
+        release: of the engine that logged it.
+        format: of the artifact.
+        dtype, device, batch_tokens, backend: as in a job's ``compute``.
+    """
+
+    task: str
+    release: str
+    format: int = FORMAT
+    dtype: str = "auto"
+    device: str = "auto"
+    batch_tokens: int | str = "auto"
+    backend: str = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it is written into MLmodel."""
+        return asdict(self)
+
+    @classmethod
+    def read(cls, root: Path) -> Definition:
+        """Of the artifact at ``root``.
+
+        Raises ModelError where it has none, or where a later engine wrote it than this one can read.
+        """
+        import yaml
+
+        described: Mapping[str, Any] = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
+        found = (described.get("flavors", {}).get("python_function") or {}).get(KEY)
+        if found is None:
+            raise ModelError(
+                f"expected a model that udfs.pyfunc.log_model logged, {root.name} has no {KEY} in its MLmodel: "
+                "embercast adopt makes one of it"
+            )
+        _check(found)
+        return cls(**found)
+
+
+def _check(found: Mapping[str, Any]) -> None:
+    import engine
+
+    if found.get("format", 0) > FORMAT:
+        raise ModelError(
+            f"expected a model of format {FORMAT} or before, which embercast {engine.__version__} reads; this one was "
+            f"logged by embercast {found.get('release')} in format {found['format']}: install that release or a later"
+        )
