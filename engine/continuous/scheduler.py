@@ -24,7 +24,7 @@ from engine.continuous.row import Row, take
 from engine.continuous.sequence import Prefix, Sequence
 from engine.continuous.step import Step
 from engine.errors import RowError, non_finite
-from engine.generation.backend import Backend, Follow, Prompt, Result, Written, rejected
+from engine.generation.backend import Backend, Follow, Prompt, Result, Written, nothing, rejected
 from engine.generation.chooser import Chooser, Chosen
 from engine.generation.ending import Ending
 from engine.tasks.limits import positions
@@ -263,7 +263,7 @@ class Scheduler:
             self.done.append(rejected(prompt, RowError("too_long", f"{reason}: shorten one of them")))
             return None
         if not prompt.decoding.max_tokens:
-            return self._ended(Row(prompt).result("length"))
+            return self._ended(nothing(prompt))
         if self.layout.longest is not None and len(prompt.ids) + prompt.decoding.max_tokens > self.layout.longest:
             self.done.extend(self.alone.generate([prompt], self.follow))
             return None

@@ -155,6 +155,16 @@ def rejected(prompt: Prompt, reason: RowError) -> tuple[int, RowError]:
     return prompt.id, reason
 
 
+def nothing(prompt: Prompt) -> Written:
+    """The result of a prompt that may not write a token."""
+    told = prompt.decoding.top_logprobs
+    logprobs = None
+    if told is not None:
+        ids, top = np.zeros((0, told), np.int32), np.zeros((0, told), np.float32)
+        logprobs = TokenLogprobs(np.zeros(0, np.float32), ids, top)
+    return Written(prompt.id, np.zeros(0, np.int64), "length", 0.0, len(prompt.ids), logprobs=logprobs)
+
+
 def vocabulary(model: Any) -> int:
     """Tokens that a model gives logits for."""
     return int(model.config.get_text_config(decoder=True).vocab_size)

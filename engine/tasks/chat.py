@@ -26,7 +26,7 @@ from engine.chat.rows import Asked, Rows
 from engine.chat.template import Template
 from engine.chat.turns import Conversation, Rolled, opening
 from engine.errors import RowError
-from engine.generation.backend import Prompt, Result, TokenLogprobs, Written
+from engine.generation.backend import Prompt, Result, Written, nothing
 from engine.models.folder import read_json
 from engine.models.load import LoadedModel
 from engine.models.manifest import Manifest
@@ -191,9 +191,9 @@ class Chat(Task):
         for one in (one for one in prompts if not one.decoding.max_tokens):
             following: Prompt | None = one
             while following is not None:
-                nothing = _nothing(following)
-                yield nothing
-                following = follow(nothing)
+                empty = nothing(following)
+                yield empty
+                following = follow(empty)
         wanted = [one for one in prompts if one.decoding.max_tokens]
         if wanted:
             yield from backend_of(self.loaded).generate(wanted, follow)
@@ -234,11 +234,3 @@ class Chat(Task):
         if rolled is None:
             return Answer(named, choices, read, bool(data.truncated[row]))
         return Answer(named, choices[-1:], read, rolled.truncated, turns=choices)
-
-
-def _nothing(prompt: Prompt) -> Written:
-    """What is written where no token may be."""
-    told = prompt.decoding.top_logprobs
-    ids, top = np.zeros((0, told or 0), np.int32), np.zeros((0, told or 0), np.float32)
-    logprobs = None if told is None else TokenLogprobs(np.zeros(0, np.float32), ids, top)
-    return Written(prompt.id, np.zeros(0, np.int64), "length", 0.0, len(prompt.ids), logprobs=logprobs)

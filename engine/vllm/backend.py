@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from engine.errors import DeviceError, RowError
-from engine.generation.backend import Follow, Prompt, Result, Written, rejected
+from engine.generation.backend import Follow, Prompt, Result, Written, nothing, rejected
 from engine.vllm.result import result
 from engine.vllm.sampling import sampling
 
@@ -51,7 +49,7 @@ class VllmBackend:
         asked: _Asked = []
         for prompt in prompts:
             if prompt.decoding.max_tokens < 1:
-                yield Written(prompt.id, np.zeros(0, np.int64), "length", 0.0, len(prompt.ids))
+                yield nothing(prompt)
                 continue
             try:
                 asked.append((prompt, self._params(prompt)))
