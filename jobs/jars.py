@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.models import cache
+from engine.models.locks import locked
 from jobs.errors import RunError
 
 #: Everything else that Delta depends on is among Spark's own jars.
@@ -48,7 +49,7 @@ def delta_jars() -> list[Path]:
     home = folder()
     if not home.exists():
         home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with cache.locked(home.with_name(f"{home.name}.lock")):
+        with locked(home.with_name(f"{home.name}.lock")):
             if not home.exists():
                 _fetch(home)
     return sorted(home.glob("*.jar"))

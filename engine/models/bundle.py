@@ -16,6 +16,7 @@ from typing import Any, Final
 from engine.errors import ModelError, UnsupportedTaskError
 from engine.models import activation, adapter, cache, language_model, pooling, quantized, vocoder
 from engine.models.auto import auto_class
+from engine.models.eviction import hold
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.tensors import write_tensors
@@ -65,6 +66,7 @@ def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundl
     known = home / "known" / f"{_source_key(ref, dtype)}.digest"
     if known.exists():
         found = home / "bundles" / known.read_text(encoding="utf-8")
+        hold(found)
         if cache.is_whole(found):
             return Bundle(found, Manifest.read(found))
     with cache.workspace(home) as made:

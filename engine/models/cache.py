@@ -3,6 +3,7 @@
     <root>/bundles/<digest>/          a bundle
     <root>/bundles/<digest>.verified  the files' sizes and times when their digests were last seen to be right
     <root>/bundles/<digest>.lock      held while the folder is written
+    <root>/bundles/<digest>.held      by whom it is used (engine.models.eviction)
     <root>/bundles/files/<sha256>     large files, by hard links: bundles that have one in common have it once
 
 ``root`` is $EMBERCAST_CACHE, else ~/.cache/embercast; mode 0700, one per user. Runs on the driver and on executors.
@@ -10,7 +11,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import DamagedBundleError, ModelError
+from engine.models.eviction import forget_shared, hold, limit, make_room
+from engine.models.locks import locked, locked_at_once
 from engine.models.manifest import FILE, Manifest, sha256
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
     bundles = (root or cache_root()) / "bundles"
     bundles.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = bundles / digest
+    hold(folder)
     if is_whole(folder):
         return folder
     with locked(bundles / f"{digest}.lock"):
@@ -86,6 +89,8 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
             shutil.rmtree(unfinished)
             raise
         _stamp(folder)
+    if root is None or root == cache_root():  # a shared folder is whoever's named it
+        make_room(bundles, limit(bundles))
     return folder
 
 
@@ -124,8 +129,7 @@ def _share(folder: Path, files: Path) -> None:
     """Puts a link to the file that another bundle has already in the place of each large file that equals one."""
     files.mkdir(mode=0o700, exist_ok=True)
     with locked(files / ".lock"):
-        for gone in (path for path in files.iterdir() if path.name != ".lock" and path.stat().st_nlink == 1):
-            gone.unlink()  # its bundles were removed
+        forget_shared(files)
         for name, (digest, size) in Manifest.read(folder).files.items():
             if size < SHARED_BYTES:
                 continue
@@ -139,14 +143,6 @@ def _share(folder: Path, files: Path) -> None:
                     os.link(folder / name, known)
             except OSError as error:  # a file system without hard links: each bundle keeps its own
                 log.info("%s is not shared between bundles: %s", name, error)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds an exclusive lock on a file; the operating system drops it when the process dies."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def scratch(root: Path) -> Path:
@@ -176,13 +172,10 @@ def _lock_of(folder: Path) -> Path:
 
 
 def _remove_abandoned(lock: Path) -> None:
-    with lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return  # its process lives
-        shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-        lock.unlink(missing_ok=True)
+    with locked_at_once(lock) as had:
+        if had:  # its process is dead
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

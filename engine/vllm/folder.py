@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models import cache
+from engine.models.locks import locked
 from engine.models.manifest import Manifest
 
 
@@ -30,7 +31,7 @@ def checkpoint(model: Any, manifest: Manifest, *, root: Path | None = None) -> P
     folder = folders / manifest.digest
     if folder.exists():
         return folder
-    with cache.locked(folders / f"{manifest.digest}.lock"):
+    with locked(folders / f"{manifest.digest}.lock"):
         if folder.exists():
             return folder
         with cache.workspace(home) as made:
