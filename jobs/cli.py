@@ -41,7 +41,7 @@ class _Command(TyperCommand):
 app = typer.Typer(
     name="embercast",
     help="Batch inference on Spark: a model from the registry scores a table, typed and exactly once.\n\n"
-    "Exit codes: 0 done, 2 the definition is wrong, 3 too many rows failed, 4 the run failed.",
+    "Exit codes: 0 done, 2 the definition is wrong, 3 too many rows failed, 4 the run failed, 5 a limit was reached.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -115,14 +115,15 @@ def batch(
 
 
 def _run(definition: JobDefinition, summary: Path | None, *, accept_schema: bool = False) -> None:
-    from jobs.errors import TooManyFailedRowsError
+    from jobs.errors import LimitReachedError, TooManyFailedRowsError
     from jobs.report import publish
     from jobs.runner import run as score_new_rows
 
     try:
         done = score_new_rows(definition, spark=_session(definition), accept_schema=accept_schema)
-    except TooManyFailedRowsError as error:
-        publish(error.summary, path=summary)
+    except (LimitReachedError, TooManyFailedRowsError) as error:
+        if error.summary is not None:
+            publish(error.summary, path=summary)
         raise
     publish(done, path=summary)
 
@@ -138,6 +139,33 @@ def sample(
     from jobs.sample import sample as take_sample
 
     _print(take_sample(definition, spark=_session(definition), rows=rows))
+
+
+@app.command(cls=_Command)
+def history(file: File, overrides: Overrides = None) -> None:
+    """List the runs of a job, the latest first."""
+    definition = _load(file, overrides)
+    from jobs import history as past
+
+    _print(past.history(_session(definition), definition))
+
+
+@app.command(cls=_Command)
+def status(file: File, overrides: Overrides = None) -> None:
+    """Say which run of a job is under way, and how far it is."""
+    definition = _load(file, overrides)
+    from jobs import history as past
+
+    typer.echo(past.status(_session(definition), definition))
+
+
+@app.command(cls=_Command)
+def errors(file: File, overrides: Overrides = None) -> None:
+    """List the failed rows of a job by code, with the first keys of each."""
+    definition = _load(file, overrides)
+    from jobs import history as past
+
+    _print(past.failures(_session(definition), definition))
 
 
 @app.command(cls=_Command)

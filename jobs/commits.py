@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from jobs.definition import JobDefinition
     from jobs.lease import Lease
+    from jobs.limits import Watch
 
 log = logging.getLogger("embercast")
 
@@ -60,6 +61,7 @@ class Commits:
         location: of the sink.
         lease: looked at before each commit.
         progress: called after each commit with the totals.
+        watch: asked before each commit whether the run may go on.
     """
 
     resolved: Resolved
@@ -67,6 +69,7 @@ class Commits:
     location: str
     lease: Lease
     progress: Callable[[Totals], None]
+    watch: Watch
     totals: Totals = field(default_factory=Totals)
     failure: Exception | None = None
     _first: bool = True
@@ -90,6 +93,7 @@ class Commits:
         if replayed:  # written by a run that died before it noted so
             log.info("batch %d is in the sink already: not scored again", batch_id)
             return
+        self.watch.check(self.totals)
         rows = new_rows(batch, self.definition)
         if rows is batch:
             self._write(rows, batch_id)

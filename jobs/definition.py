@@ -17,7 +17,7 @@ from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
 from jobs.fields import Name, Param, Text, refuse
-from jobs.sections import ComputeSection, Errors, Section, Sink, Source
+from jobs.sections import ComputeSection, Errors, Limits, Section, Sink, Source
 
 if TYPE_CHECKING:
     from engine.schema import TaskSchema
@@ -68,6 +68,7 @@ class JobDefinition(Section):
         examples=[True],
     )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
+    limits: Limits = Field(default_factory=Limits, description="a mapping", examples=[{"max_rows": 50_000_000}])
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +86,16 @@ class JobDefinition(Section):
     def _sink_fits(cls, sink: Sink, info: ValidationInfo) -> Sink:
         check_sink(sink, info.data)
         return sink
+
+    @field_validator("limits")
+    @classmethod
+    def _a_price_is_known(cls, limits: Limits, info: ValidationInfo) -> Limits:
+        compute = info.data.get("compute")
+        if limits.max_price is not None and compute is not None and compute.price_per_hour is None:
+            raise refuse(
+                "compute.price_per_hour beside limits.max_price", "none", "write what the cluster costs an hour"
+            )
+        return limits
 
     @field_validator("task")
     @classmethod

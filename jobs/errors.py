@@ -3,6 +3,7 @@
 EmbercastError                  (engine.errors)
 ├── DefinitionError             2: the definition is wrong; carries every problem found
 ├── TooManyFailedRowsError      3: more rows failed than errors.max_fraction allows; what was scored is kept
+├── LimitReachedError           5: the run would exceed limits, or reached one; what was scored is kept
 └── RunError                    4: the run failed
     ├── SourceChangedError      rows of the source were changed or removed, or its schema was
     └── LeaseHeldError          another run of the same job is under way
@@ -61,6 +62,19 @@ class TooManyFailedRowsError(EmbercastError):
         self.summary = summary
 
 
+class LimitReachedError(EmbercastError):
+    """A run would take more than ``limits`` allows, or took it: it was refused, or stopped at a commit.
+
+    Args:
+        message: which limit, and what to do.
+        summary: of the run that was stopped, for the report; None where none began.
+    """
+
+    def __init__(self, message: str, summary: Any = None) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
 class RunError(EmbercastError):
     """The run failed after it began; what was committed before stays, and a second run goes on from there."""
 
@@ -76,6 +90,7 @@ class LeaseHeldError(RunError):
 #: exception → exit code; the first that fits counts. Anything else that goes wrong is a failed run.
 _EXIT_CODES: Final[Sequence[tuple[type[EmbercastError], int]]] = (
     (TooManyFailedRowsError, 3),
+    (LimitReachedError, 5),
     (DefinitionError, 2),
     (DamagedBundleError, 4),
     (ModelError, 2),
@@ -86,5 +101,5 @@ _EXIT_CODES: Final[Sequence[tuple[type[EmbercastError], int]]] = (
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code that an error ends a command with: 2 definition, 3 failed rows, 4 failed run."""
+    """The exit code that an error ends a command with: 2 definition, 3 failed rows, 4 failed run, 5 limit."""
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 4)

@@ -31,14 +31,16 @@ class Lease:
     Args:
         folder: the job's own.
         run_id: of the run that wants it.
+        rows: that it is to score, for those who ask how far it is.
 
     Raises LeaseHeldError on entering where another run holds it. A driver that died on this host is noticed at once,
     one that died elsewhere ``EXPIRES_S`` seconds after it was last seen.
     """
 
-    def __init__(self, folder: Folder, run_id: str) -> None:
+    def __init__(self, folder: Folder, run_id: str, rows: int | None = None) -> None:
         self.folder = folder
         self.run_id = run_id
+        self._told = {"run": run_id, "host": platform.node(), "pid": os.getpid(), "rows": rows, "began": time.time()}
         self._stop = threading.Event()
         self._lost: str | None = None
         self._thread = threading.Thread(target=self._renew, name="embercast-lease", daemon=True)
@@ -79,7 +81,7 @@ class Lease:
         missed = False
         while not self._stop.wait(_RENEW_S):
             try:
-                holder = _holder(self.folder)
+                holder = holder_of(self.folder)
                 if holder is None and not missed:
                     missed = True  # not every filesystem replaces a file at once: it is looked for again
                     continue
@@ -92,13 +94,13 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", type(error).__name__)
 
     def _text(self) -> str:
-        return json.dumps({"run": self.run_id, "host": platform.node(), "pid": os.getpid(), "seen": time.time()})
+        return json.dumps({**self._told, "seen": time.time()})
 
 
 def check_free(folder: Folder) -> dict[str, Any] | None:
     """Raises LeaseHeldError where a run of the job is under way; takes nothing. Returns a dead run's lease."""
-    holder = _holder(folder)
-    if holder is not None and _alive(holder):
+    holder = holder_of(folder)
+    if holder is not None and alive(holder):
         ago = time.time() - holder["seen"]
         raise LeaseHeldError(
             f"run {holder['run']} of this job is under way on {holder['host']} (process {holder['pid']}, seen "
@@ -107,7 +109,8 @@ def check_free(folder: Folder) -> dict[str, Any] | None:
     return holder
 
 
-def _holder(folder: Folder) -> dict[str, Any] | None:
+def holder_of(folder: Folder) -> dict[str, Any] | None:
+    """What the run that holds a job's lease says of itself; None where none does."""
     if not folder.exists(FILE):
         return None
     try:
@@ -117,7 +120,8 @@ def _holder(folder: Folder) -> dict[str, Any] | None:
     return holder
 
 
-def _alive(holder: dict[str, Any]) -> bool:
+def alive(holder: dict[str, Any]) -> bool:
+    """Whether the driver that holds a lease lives: on this host its process does, elsewhere it was seen lately."""
     if holder["host"] == platform.node():
         try:
             os.kill(holder["pid"], 0)

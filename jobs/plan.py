@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice, choose_batch_tokens, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
-from jobs import keys, tables, trial
+from jobs import keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
 from jobs.keys import Keys
@@ -47,6 +47,7 @@ class Plan:
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
         notes: what the model says of itself that a run depends on.
         backend: what writes the texts, with its reason; None for a task that writes none.
+        price: of the run, where ``compute.price_per_hour`` is given; in its currency.
     """
 
     job: str
@@ -73,6 +74,7 @@ class Plan:
     warnings: tuple[str, ...]
     notes: tuple[str, ...] = ()
     backend: Choice[str] | None = None
+    price: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -121,7 +123,8 @@ class Plan:
         heard = f"{rate(audio.speed)} times real time, " if audio else ""
         if self.planned.writing:
             heard = f"{rate(self.planned.writing.per_s)} output tokens/s, "
-        return f"{heard}{rate(self.planned.rows_per_s)} rows/s, {duration(self.planned.seconds)}"
+        cost = "" if self.price is None else f", price {self.price:,.2f}"
+        return f"{heard}{rate(self.planned.rows_per_s)} rows/s, {duration(self.planned.seconds)}{cost}"
 
 
 def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = False) -> Plan:
@@ -141,7 +144,9 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
-    refused = [f"a run would be refused now: {text}" for text in obstacles(spark, definition, scored=counted.scored)]
+    expected = trial.expect(counted.new, tried, resolved.slots, taken.lengths)
+    against = [*obstacles(spark, definition, scored=counted.scored), limits.exceeded(definition, expected)]
+    refused = [f"a run would be refused now: {text}" for text in against if text is not None]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
         job=definition.name,
@@ -155,7 +160,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         sink=definition.sink.shown,
         rows=counted.rows,
         scored=counted.scored,
-        planned=trial.expect(counted.new, tried, resolved.slots, taken.lengths),
+        planned=expected,
         device=model.device,
         dtype=model.dtype,
         threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),
@@ -179,6 +184,7 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         ),
         notes=model.ref.notes,
         backend=model.backend,
+        price=limits.price(definition, expected.seconds),
     )
 
 

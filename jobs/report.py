@@ -65,6 +65,8 @@ def table(summary: Summary) -> Table:
     shown.add_row("rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}")
     shown.add_row("rows/s", rate(planned.rows_per_s) if planned else "", rate(summary.rows_per_s))
     shown.add_row("seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}")
+    if summary.price is not None and summary.planned_price is not None:
+        shown.add_row("price", f"{summary.planned_price:,.2f}", f"{summary.price:,.2f}")
     for row in (*_writing(summary), *_audio(summary)):
         shown.add_row(*row)
     for name, value in _rest(summary):

@@ -14,10 +14,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs import changes, tables, trial
+from jobs import changes, limits, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits
-from jobs.errors import RunError, TooManyFailedRowsError
+from jobs.errors import LimitReachedError, RunError, TooManyFailedRowsError
 from jobs.lease import Lease
 from jobs.progress import Progress
 from jobs.references import mask
@@ -43,7 +43,7 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
 
     Raises ModelError, SchemaError, ParameterError or DeviceError before a row is read; SourceChangedError,
     LeaseHeldError or RunError where the run fails; TooManyFailedRowsError, with the summary, where more rows failed
-    than ``errors.max_fraction`` allows.
+    than ``errors.max_fraction`` allows; LimitReachedError where ``limits`` refuse the run or, with the summary, end it.
     """
     start = time.monotonic()
     run_id = f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -52,20 +52,32 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     planned = _expect(spark, resolved)
     location = tables.create_sink(spark, definition, resolved.sink_schema)
     folder = job_folder(spark, definition, location)
-    with Lease(folder, run_id) as lease, Progress(planned.rows) as progress:
+    ended, source_version = None, None
+    with Lease(folder, run_id, planned.rows) as lease, Progress(planned.rows) as progress:
         _check_source(spark, folder, definition, source, accept=accept_schema)
-        commits = Commits(resolved, run_id, location, lease, progress.committed)
-        source_version = _stream(source, commits, folder)
-        files.write(spark, resolved, folder, lease)
+        limits.check(definition, planned)
+        watch = limits.Watch(definition, planned, start)
+        commits = Commits(resolved, run_id, location, lease, progress.committed, watch)
+        try:
+            source_version = _stream(source, commits, folder)
+            files.write(spark, resolved, folder, lease)
+        except (LimitReachedError, TooManyFailedRowsError) as error:
+            ended = error
     summary = _summary(commits, source_version, planned, time.monotonic() - start)
+    if isinstance(ended, LimitReachedError):
+        raise LimitReachedError(str(ended), summary)
     if summary.failed_fraction > definition.errors.max_fraction:
-        raise TooManyFailedRowsError(
-            f"{summary.failed:,} of {summary.rows:,} rows failed ({summary.failed_fraction:.2%}), errors.max_fraction "
-            f"allows {definition.errors.max_fraction:.2%}. What was scored is kept; the failed rows are those of "
-            f"{definition.sink.delta.shown} where {summary.failed_where}",
-            summary,
-        )
+        raise TooManyFailedRowsError(_too_many(definition, summary, early=ended is not None), summary)
     return summary
+
+
+def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> str:
+    rest = " The run was ended early, since the rows that are left could not make up for it." if early else ""
+    return (
+        f"{summary.failed:,} of {summary.rows:,} rows failed ({summary.failed_fraction:.2%}), errors.max_fraction "
+        f"allows {definition.errors.max_fraction:.2%}.{rest} What was scored is kept; the failed rows are those of "
+        f"{definition.sink.delta.shown} where {summary.failed_where}"
+    )
 
 
 def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
@@ -135,6 +147,8 @@ def _summary(commits: Commits, source_version: int | None, planned: Planned, sec
         commits=totals.commits,
         skipped=totals.stats.nulls,
         seconds=seconds,
+        price=limits.price(definition, seconds),
+        planned_price=limits.price(definition, planned.seconds),
         failed_where=f"_run_id = '{commits.run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
         planned=planned,
         **spent,

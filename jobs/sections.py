@@ -205,11 +205,36 @@ class ComputeSection(Section):
     weights_path: Text | None = Field(
         default=None, description="a folder that every host sees, for the weights", examples=["/mnt/shared/weights"]
     )
+    price_per_hour: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="what the whole cluster costs an hour, a number in any currency",
+        examples=[12.5],
+    )
     max_bytes_per_commit: Annotated[str, Field(pattern=r"^[1-9]\d*(b|[kmgt]b?)?$")] | None = Field(
         default=None, description="how much of the source a commit covers, a text such as 512m or 1g", examples=["1g"]
     )
     max_files_per_commit: Positive | None = Field(
         default=None, description="how many files of the source a commit covers, a whole number above 0", examples=[100]
+    )
+
+
+class Limits(Section):
+    """What a run may take: refused where the plan exceeds it, stopped at a commit where the run does."""
+
+    max_rows: Positive | None = Field(
+        default=None, description="the rows that a run may score, a whole number above 0", examples=[50_000_000]
+    )
+    max_hours: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="the hours that a run may take, a number", examples=[6]
+    )
+    max_price: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="the price that a run may have, by compute.price_per_hour, a number",
+        examples=[40],
     )
 
 

@@ -98,6 +98,7 @@ class Summary:
         seconds: wall time of the run.
         failed_where: the SQL condition that lists the failed rows in the sink.
         planned: what was expected.
+        price, planned_price: of the run and as expected, where ``compute.price_per_hour`` is given; in its currency.
     """
 
     job: str
@@ -129,6 +130,8 @@ class Summary:
     seconds: float = 0.0
     failed_where: str = ""
     planned: Planned | None = field(default=None)
+    price: float | None = None
+    planned_price: float | None = None
 
     @property
     def failed_fraction(self) -> float:

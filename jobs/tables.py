@@ -57,7 +57,7 @@ def new_rows(batch: DataFrame, definition: JobDefinition) -> DataFrame:
     if source.fold is None:
         return batch
     turns = fold.touched(read_rows(batch.sparkSession, definition), batch, source.key)
-    return fold.unanswered(_folded(turns, source), _scored(batch.sparkSession, definition), source.row_key)
+    return fold.unanswered(_folded(turns, source), own_rows(batch.sparkSession, definition), source.row_key)
 
 
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
@@ -205,12 +205,12 @@ def count(spark: SparkSession, definition: JobDefinition) -> Count:
     if definition.source.fold is None:
         return Count(rows, scored, max(0, rows - scored))
     key = definition.source.row_key
-    return Count(rows, scored, fold.unanswered(source.select(*key), _scored(spark, definition), key).count())
+    return Count(rows, scored, fold.unanswered(source.select(*key), own_rows(spark, definition), key).count())
 
 
 def scored_rows(spark: SparkSession, definition: JobDefinition) -> int:
     """Rows of the sink that this job's runs wrote."""
-    found = _scored(spark, definition)
+    found = own_rows(spark, definition)
     return 0 if found is None else int(found.count())
 
 
@@ -246,7 +246,8 @@ def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
     return spark.read.format("delta").load(reveal(place.path))
 
 
-def _scored(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
+def own_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
+    """The rows of the sink that this job's runs wrote; None where there is no sink yet."""
     from pyspark.sql import functions as f
 
     sink = read_sink(spark, definition)
