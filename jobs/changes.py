@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from jobs.definition import JobDefinition
 
 SCHEMA: Final = "source_schema.json"
-CHECKPOINT: Final = "checkpoint"
 #: What Delta's stream stops with → what happened to the source.
 _DELTA: Final = {
     "DELTA_SOURCE_TABLE_IGNORE_CHANGES": "rows of the source were updated, or it was overwritten",
@@ -39,9 +38,9 @@ _ADVICE: Final = (
 )
 
 
-def check_progress(folder: Folder, scored: int, definition: JobDefinition) -> None:
-    """Raises RunError where the sink has rows of this job (``scored``) but its checkpoint is gone."""
-    if scored and not folder.exists(f"{CHECKPOINT}/offsets"):
+def check_progress(folder: Folder, checkpoint: str, scored: int, definition: JobDefinition) -> None:
+    """Raises RunError where there are rows of this job (``scored``) but the stream's ``checkpoint`` is gone."""
+    if scored and not folder.exists(f"{checkpoint}/offsets"):
         raise RunError(
             f"{definition.sink.shown} has rows of this job, but the job's progress in {folder.uri} is gone: scoring "
             "from the start would double them. Put the folder back, or run the job under another name"
@@ -72,16 +71,16 @@ def remember_schema(folder: Folder, found: StructType, *, accept: bool) -> None:
         folder.write(SCHEMA, json.dumps(_types(found)))
 
 
-def check_files(spark: SparkSession, folder: Folder, definition: JobDefinition) -> None:
+def check_files(spark: SparkSession, folder: Folder, checkpoint: str, definition: JobDefinition) -> None:
     """Looks for files that were scored and are gone or written over since; one join, three names are collected.
 
     Raises SourceChangedError. A Delta source needs no such look.
     """
-    if definition.source.format == "delta" or not folder.exists(f"{CHECKPOINT}/sources/0"):
+    if definition.source.format == "delta" or not folder.exists(f"{checkpoint}/sources/0"):
         return
     from pyspark.sql import functions as f
 
-    seen = _seen(spark, folder.path(f"{CHECKPOINT}/sources/0"))
+    seen = _seen(spark, folder.path(f"{checkpoint}/sources/0"))
     there = spark.read.format("binaryFile").load(reveal(definition.source.path)).select("path", "modificationTime")
     there = there.select(_plain("path"), f.unix_millis("modificationTime").alias("now"))
     changed = seen.join(there, "path", "left").where("now IS NULL OR now != timestamp")
@@ -93,16 +92,16 @@ def check_files(spark: SparkSession, folder: Folder, definition: JobDefinition) 
         )
 
 
-def check_commits(spark: SparkSession, folder: Folder, definition: JobDefinition) -> None:
+def check_commits(spark: SparkSession, folder: Folder, checkpoint: str, definition: JobDefinition) -> None:
     """Looks through the commits of a Delta source since the last run for what its stream would stop with.
 
     Raises SourceChangedError. Reads those commits' own files and no rows; a source of files needs no such look.
     """
-    if definition.source.format != "delta" or not folder.exists(f"{CHECKPOINT}/offsets"):
+    if definition.source.format != "delta" or not folder.exists(f"{checkpoint}/offsets"):
         return
     from pyspark.sql import functions as f
 
-    offsets = spark.read.text(folder.path(f"{CHECKPOINT}/offsets")).where("value LIKE '%reservoirVersion%'")
+    offsets = spark.read.text(folder.path(f"{checkpoint}/offsets")).where("value LIKE '%reservoirVersion%'")
     last = max((json.loads(row["value"]) for row in offsets.collect()), key=_place, default=None)
     if last is None:
         return

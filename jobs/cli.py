@@ -92,9 +92,19 @@ def run(
     accept_schema: Annotated[
         bool, typer.Option("--accept-schema", help="Go on although the source's schema changed since the last run.")
     ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Score those rows again whose error a retry can help, and no others.")
+    ] = False,
 ) -> None:
     """Score the rows of the source that are not yet in the sink."""
-    _run(_load(file, overrides), summary, accept_schema=accept_schema)
+    definition = _load(file, overrides)
+    if retry_failed:
+        from jobs.report import publish
+        from jobs.retry import retry
+
+        publish(retry(definition, spark=_session(definition)), path=summary)
+        return
+    _run(definition, summary, accept_schema=accept_schema)
 
 
 @app.command(cls=_Command)

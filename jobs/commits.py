@@ -5,30 +5,27 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
-from jobs import parsing, seeds
-from jobs.batches import FORMAT
-from jobs.batches.requests import REFUSED
-from jobs.batches.source import told
 from jobs.errors import RunError
-from jobs.references import mask, reveal
+from jobs.references import reveal
 from jobs.resolved import Resolved
-from jobs.tables import new_rows, sink_columns
-from udfs.scoring import score
+from jobs.scoring import sink_rows, told_of
+from jobs.tables import delta_table, new_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.definition import JobDefinition
+    from jobs.epochs import Epoch
     from jobs.lease import Lease
     from jobs.limits import Watch
+    from jobs.sections import Place
 
 log = logging.getLogger("embercast")
 
-_STATS: Final = "_stats"
 #: Commits of the sink that are looked at: after a write there may be some of others (OPTIMIZE, another job) on top of
 #: ours, and after a crash as many as came since.
 _JUST_NOW: Final = 20
@@ -58,7 +55,8 @@ class Commits:
     Args:
         resolved: the job.
         run_id: of this run.
-        location: of the sink.
+        epoch: that is being scored.
+        place: where its rows go: the sink, or a table beside it.
         lease: looked at before each commit.
         progress: called after each commit with the totals.
         watch: asked before each commit whether the run may go on.
@@ -66,7 +64,8 @@ class Commits:
 
     resolved: Resolved
     run_id: str
-    location: str
+    epoch: Epoch
+    place: Place
     lease: Lease
     progress: Callable[[Totals], None]
     watch: Watch
@@ -94,7 +93,7 @@ class Commits:
             log.info("batch %d is in the sink already: not scored again", batch_id)
             return
         self.watch.check(self.totals)
-        rows = new_rows(batch, self.definition)
+        rows = new_rows(batch, self.definition, self.place)
         if rows is batch:
             self._write(rows, batch_id)
             return
@@ -107,7 +106,7 @@ class Commits:
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         if batch.isEmpty():  # an empty append would use up the transaction id
             return
-        scored, counts = self._score(batch)
+        scored, counts = sink_rows(batch, self.resolved, self.run_id)
         self._append(scored, batch_id)
         version = self._version_of(batch.sparkSession, batch_id, _JUST_NOW)
         if version is None:
@@ -118,75 +117,30 @@ class Commits:
         self.totals.add(version, counts.get)
         self.progress(self.totals)
 
-    def _score(self, batch: DataFrame) -> tuple[DataFrame, Any]:
-        """Sink rows, and the observation that counts them as they are written."""
-        from pyspark.sql import Observation
-        from pyspark.sql import functions as f
-
-        sink = self.definition.sink
-        model = self.resolved.model
-        refused = [REFUSED] if self.definition.source.format == FORMAT else []
-        names = dict.fromkeys([*sink_columns(self.definition), *self.resolved.columns, *refused])
-        rows = seeds.add(_spread(batch, self.resolved.slots).select(*names), model, self.definition.source.row_key)
-        scored = score(rows, model=model, input=self.resolved.inputs, output=sink.output, stats=_STATS)
-        counts = Observation()
-        counted = {of.name: f.sum(f"{_STATS}.{of.name}") for of in fields(Stats)}
-        if refused:  # the engine saw no input in them
-            counted["failed"] += f.count(REFUSED)
-            counted["nulls"] -= f.count(REFUSED)
-            scored = told(scored, sink.output)
-        sums = [column.alias(name) for name, column in counted.items()]
-        provenance = [
-            f.lit(self.run_id).alias("_run_id"),
-            f.lit(model.ref.version or model.bundle.digest[:12]).alias("_model_version"),
-            f.lit(model.dtype.value).alias("_dtype"),
-            f.current_timestamp().alias("_scored_at"),
-        ]
-        observed = scored.observe(counts, *sums)
-        parsed = parsing.columns(sink, observed, model.params)
-        return observed.select(*sink_columns(self.definition), sink.output, *parsed, *provenance), counts
-
     def _append(self, scored: DataFrame, batch_id: int) -> None:
         writer = scored.write.format("delta").mode("append")
-        writer = writer.option("txnAppId", f"embercast-{self.definition.identity}").option("txnVersion", batch_id)
-        writer = writer.option("userMetadata", json.dumps(self._metadata(batch_id)))
-        if self.definition.sink.table is None:
-            writer.save(self.location)
+        writer = writer.option("txnAppId", self.epoch.transaction(self.definition)).option("txnVersion", batch_id)
+        writer = writer.option(
+            "userMetadata", json.dumps({**self.metadata(), "epoch": self.epoch.number, "batch": batch_id})
+        )
+        if self.place.table is None:
+            writer.save(reveal(self.place.path))
         else:
-            writer.saveAsTable(reveal(self.definition.sink.table))
+            writer.saveAsTable(reveal(self.place.table))
 
-    def _metadata(self, batch_id: int) -> dict[str, Any]:
-        model = self.resolved.model
-        return {
-            "job": self.definition.name,
-            "identity": self.definition.identity,
-            "batch": batch_id,
-            "run": self.run_id,
-            "model": mask(model.ref.pinned),
-            "digest": model.bundle.digest,
-            "dtype": model.dtype.value,
-        }
+    def metadata(self) -> dict[str, Any]:
+        """What a commit says of the run that made it."""
+        return told_of(self.resolved, self.run_id)
 
     def _version_of(self, spark: SparkSession, batch_id: int, look_back: int) -> int | None:
-        """The sink's version that holds a batch of this job, None where none of the last ``look_back`` does."""
-        from delta.tables import DeltaTable
-
-        sink = self.definition.sink
-        table = (
-            DeltaTable.forPath(spark, self.location)
-            if sink.table is None
-            else DeltaTable.forName(spark, reveal(sink.table))
-        )
+        """The version that holds a batch of this epoch, None where none of the last ``look_back`` does."""
+        table = delta_table(spark, self.place)
         for row in table.history(look_back).select("version", "userMetadata").collect():
             told = _told(row["userMetadata"])
-            if (told.get("identity"), told.get("batch")) == (self.definition.identity, batch_id):
+            found = (told.get("identity"), told.get("epoch", 0), told.get("batch"))
+            if found == (self.definition.identity, self.epoch.number, batch_id):
                 return int(row["version"])
         return None
-
-
-def _spread(batch: DataFrame, slots: int) -> DataFrame:
-    # A small source may lie in one file: one worker would score while the others wait.
-    return batch if batch.rdd.getNumPartitions() >= slots else batch.repartition(slots)
 
 
 def _told(metadata: str | None) -> dict[str, Any]:

@@ -59,8 +59,11 @@ class JobDefinition(Section):
     sink: Sink = Field(
         description="a mapping with table or path", examples=[{"table": "reviews_scored", "output": "sentiment"}]
     )
-    on_change: Literal["new_rows"] = Field(
-        default="new_rows", description="new_rows (a new model scores the rows not yet scored)", examples=["new_rows"]
+    on_change: Literal["new_rows", "rescore", "fail"] = Field(
+        default="new_rows",
+        description="new_rows, rescore or fail: what another model, dtype, parameter or engine means for the rows that "
+        "were scored before",
+        examples=["rescore"],
     )
     allow_foreign_code: bool = Field(
         default=False,

@@ -165,6 +165,7 @@ def _commits(spark: SparkSession, definition: JobDefinition) -> Iterator[Run]:
     log = tables.delta_table(spark, definition.sink.delta).history()
     named = log.where(f"userMetadata LIKE '%{definition.identity}%'")
     for row in named.select("version", "timestamp", "userMetadata", "operationMetrics").collect():
+        metrics = row["operationMetrics"]
         told = json.loads(row["userMetadata"])
         at, version = row["timestamp"], int(row["version"])
         yield Run(
@@ -175,7 +176,7 @@ def _commits(spark: SparkSession, definition: JobDefinition) -> Iterator[Run]:
             last=at,
             versions=(version, version),
             commits=1,
-            rows=int(row["operationMetrics"].get("numOutputRows", 0)),
+            rows=int(metrics.get("numTargetRowsUpdated", metrics.get("numOutputRows", 0))),
             failed=0,
         )
 

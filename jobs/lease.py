@@ -31,16 +31,19 @@ class Lease:
     Args:
         folder: the job's own.
         run_id: of the run that wants it.
-        rows: that it is to score, for those who ask how far it is.
 
     Raises LeaseHeldError on entering where another run holds it. A driver that died on this host is noticed at once,
     one that died elsewhere ``EXPIRES_S`` seconds after it was last seen.
+
+    Attributes:
+        rows: that the run is to score, for those who ask how far it is; told with the next renewal.
     """
 
-    def __init__(self, folder: Folder, run_id: str, rows: int | None = None) -> None:
+    def __init__(self, folder: Folder, run_id: str) -> None:
         self.folder = folder
         self.run_id = run_id
-        self._told = {"run": run_id, "host": platform.node(), "pid": os.getpid(), "rows": rows, "began": time.time()}
+        self.rows: int | None = None
+        self._told = {"run": run_id, "host": platform.node(), "pid": os.getpid(), "began": time.time()}
         self._stop = threading.Event()
         self._lost: str | None = None
         self._thread = threading.Thread(target=self._renew, name="embercast-lease", daemon=True)
@@ -94,7 +97,7 @@ class Lease:
                 log.warning("the lease could not be renewed: %s", type(error).__name__)
 
     def _text(self) -> str:
-        return json.dumps({**self._told, "seen": time.time()})
+        return json.dumps({**self._told, "rows": self.rows, "seen": time.time()})
 
 
 def check_free(folder: Folder) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from jobs import changes, tables
+from jobs.epochs import Epochs
 from jobs.errors import RunError
 from jobs.lease import check_free
 from jobs.storage import job_folder
@@ -27,13 +28,13 @@ def obstacles(spark: SparkSession, definition: JobDefinition, *, scored: int) ->
     if not tables.sink_exists(spark, definition):
         return
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
-    schema = tables.read_rows(spark, definition).schema
+    schema, checkpoint = tables.read_rows(spark, definition).schema, Epochs.read(folder).scoring.checkpoint
     looks: tuple[Callable[[], object], ...] = (
         lambda: check_free(folder),
-        lambda: changes.check_progress(folder, scored, definition),
+        lambda: changes.check_progress(folder, checkpoint, scored, definition),
         lambda: changes.check_schema(folder, schema, definition),
-        lambda: changes.check_files(spark, folder, definition),
-        lambda: changes.check_commits(spark, folder, definition),
+        lambda: changes.check_files(spark, folder, checkpoint, definition),
+        lambda: changes.check_commits(spark, folder, checkpoint, definition),
     )
     for look in looks:
         try:

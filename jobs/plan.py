@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice, choose_batch_tokens, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
-from jobs import keys, limits, tables, trial
+from jobs import epochs, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
+from jobs.errors import RunError
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
+from jobs.provenance import Provenance
 from jobs.references import mask
-from jobs.resolved import resolve
+from jobs.resolved import Resolved, resolve
+from jobs.storage import job_folder
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
 from udfs.lengths import Budget
@@ -48,6 +51,8 @@ class Plan:
         notes: what the model says of itself that a run depends on.
         backend: what writes the texts, with its reason; None for a task that writes none.
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
+        changed: what is another than when the sink's rows were scored, in sentences.
+        on_change: as the definition says; rescore: what scoring every row again should take.
     """
 
     job: str
@@ -75,6 +80,9 @@ class Plan:
     notes: tuple[str, ...] = ()
     backend: Choice[str] | None = None
     price: float | None = None
+    changed: tuple[str, ...] = ()
+    on_change: str = "new_rows"
+    rescore: Planned | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -98,6 +106,7 @@ class Plan:
             ("task", self.task + (f" ({params})" if params else "")),
             ("source → sink", self.source + (f" where {self.where}" if self.where else "") + f" → {self.sink}"),
             ("rows", f"{self.planned.rows:,} to score ({self.rows:,} in the source, {self.scored:,} scored before)"),
+            *self._changed(),
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
             ("device", str(self.device)),
@@ -114,6 +123,15 @@ class Plan:
             text = ", ".join(f"{count:,} of {self.tried:,} rows {code}" for code, count in self.failed.items())
             lines.append(("failed in the trial", text))
         return lines
+
+    def _changed(self) -> Iterator[tuple[str, str]]:
+        """What each ``on_change`` would mean, where something changed."""
+        for reason in self.changed:
+            yield "changed", reason
+        if self.changed and self.rescore is not None:
+            again = f"rescore {self.rescore.rows:,} rows, {duration(self.rescore.seconds)}"
+            new = f"new_rows {max(0, self.rows - self.scored):,} rows"
+            yield "on_change", f"{self.on_change}; {new}; {again}; fail none"
 
     def _expected(self) -> str:
         if not self.tried:
@@ -144,8 +162,9 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
-    expected = trial.expect(counted.new, tried, resolved.slots, taken.lengths)
-    against = [*obstacles(spark, definition, scored=counted.scored), limits.exceeded(definition, expected)]
+    changed, rows, refusal = _changed(spark, resolved, counted)
+    expected = trial.expect(rows, tried, resolved.slots, taken.lengths)
+    against = [*obstacles(spark, definition, scored=counted.scored), refusal, limits.exceeded(definition, expected)]
     refused = [f"a run would be refused now: {text}" for text in against if text is not None]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
@@ -185,7 +204,28 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         notes=model.ref.notes,
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
+        changed=changed,
+        on_change=definition.on_change,
+        rescore=trial.expect(counted.rows, tried, resolved.slots, taken.lengths),
     )
+
+
+def _changed(spark: SparkSession, resolved: Resolved, counted: tables.Count) -> tuple[tuple[str, ...], int, str | None]:
+    """What is another than at the last run, how many rows a run would score for it, and why one would be refused."""
+    definition = resolved.definition
+    if not tables.sink_exists(spark, definition):
+        return (), counted.new, None
+    folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
+    before, now = epochs.Epochs.read(folder), Provenance.of(resolved.model)
+    changed = tuple(epochs.changes(before, now))
+    try:
+        found = before.next(now, definition.on_change, scored=counted.scored)
+    except RunError as error:
+        return changed, counted.new, str(error)
+    if found.following is None:
+        return changed, counted.new, None
+    staged = tables.scored_rows(spark, definition, epochs.target(definition, folder, found))
+    return changed, max(0, counted.rows - staged), None
 
 
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:

@@ -14,12 +14,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs import changes, limits, tables, trial
+from jobs import changes, epochs, limits, tables, trial
 from jobs.batches import files
-from jobs.commits import Commits
+from jobs.commits import Commits, Totals
 from jobs.errors import LimitReachedError, RunError, TooManyFailedRowsError
 from jobs.lease import Lease
 from jobs.progress import Progress
+from jobs.provenance import Provenance
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
 from jobs.storage import Folder, job_folder
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.definition import JobDefinition
+    from jobs.sections import Place
 
 log = logging.getLogger("embercast")
 
@@ -46,29 +48,50 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     than ``errors.max_fraction`` allows; LimitReachedError where ``limits`` refuse the run or, with the summary, end it.
     """
     start = time.monotonic()
-    run_id = f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    run_id = new_run_id(definition)
     resolved = resolve(spark, definition)
     source = tables.stream_source(spark, definition)
-    planned = _expect(spark, resolved)
-    location = tables.create_sink(spark, definition, resolved.sink_schema)
+    location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
     folder = job_folder(spark, definition, location)
-    ended, source_version = None, None
-    with Lease(folder, run_id, planned.rows) as lease, Progress(planned.rows) as progress:
-        _check_source(spark, folder, definition, source, accept=accept_schema)
+    with Lease(folder, run_id) as lease:
+        found = epochs.begin(spark, definition, folder, Provenance.of(resolved.model))
+        place = epochs.target(definition, folder, found)
+        planned = _expect(spark, resolved, place)
+        lease.rows = planned.rows
+        _check_source(spark, folder, definition, source, found.scoring.checkpoint, place, accept=accept_schema)
         limits.check(definition, planned)
-        watch = limits.Watch(definition, planned, start)
-        commits = Commits(resolved, run_id, location, lease, progress.committed, watch)
-        try:
-            source_version = _stream(source, commits, folder)
-            files.write(spark, resolved, folder, lease)
-        except (LimitReachedError, TooManyFailedRowsError) as error:
-            ended = error
-    summary = _summary(commits, source_version, planned, time.monotonic() - start)
+        tables.create(spark, place, resolved.sink_schema)
+        with Progress(planned.rows) as progress:
+            watch = limits.Watch(definition, planned, start)
+            commits = Commits(resolved, run_id, found.scoring, place, lease, progress.committed, watch)
+            ended, source_version = _scored(spark, source, commits, folder, found)
+    summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
     if isinstance(ended, LimitReachedError):
         raise LimitReachedError(str(ended), summary)
     if summary.failed_fraction > definition.errors.max_fraction:
         raise TooManyFailedRowsError(_too_many(definition, summary, early=ended is not None), summary)
     return summary
+
+
+def _scored(
+    spark: SparkSession, source: DataFrame, commits: Commits, folder: Folder, found: epochs.Epochs
+) -> tuple[Exception | None, int | None]:
+    """Why the run had to end before its last row, if it had; and the version of the source that it read up to."""
+    try:
+        source_version = _stream(source, commits, folder)
+    except (LimitReachedError, TooManyFailedRowsError) as error:
+        return error, None
+    if found.following is not None:
+        commits.lease.check()
+        version = epochs.swap(spark, commits.definition, found, folder, commits.metadata())
+        commits.totals.sink_version = version
+    files.write(spark, commits.resolved, folder, commits.lease)
+    return None, source_version
+
+
+def new_run_id(definition: JobDefinition) -> str:
+    """The job's identity, the time in UTC and a few digits by chance."""
+    return f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> str:
@@ -80,9 +103,9 @@ def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> st
     )
 
 
-def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
+def _expect(spark: SparkSession, resolved: Resolved, place: Place) -> Planned:
     """What the run should take; the trial's worker has the model loaded when the run begins."""
-    rows = tables.count(spark, resolved.definition).new
+    rows = tables.count(spark, resolved.definition, place).new
     if not rows:
         return trial.expect(0, trial.NONE, resolved.slots)
     taken = trial.take(spark, resolved)
@@ -90,13 +113,20 @@ def _expect(spark: SparkSession, resolved: Resolved) -> Planned:
 
 
 def _check_source(
-    spark: SparkSession, folder: Folder, definition: JobDefinition, source: DataFrame, *, accept: bool
+    spark: SparkSession,
+    folder: Folder,
+    definition: JobDefinition,
+    source: DataFrame,
+    checkpoint: str,
+    place: Place,
+    *,
+    accept: bool,
 ) -> None:
-    changes.check_progress(folder, tables.scored_rows(spark, definition), definition)
+    changes.check_progress(folder, checkpoint, tables.scored_rows(spark, definition, place), definition)
     if not accept:
         changes.check_schema(folder, source.schema, definition)
     changes.remember_schema(folder, source.schema, accept=accept)
-    changes.check_files(spark, folder, definition)
+    changes.check_files(spark, folder, checkpoint, definition)
 
 
 def _stream(source: DataFrame, commits: Commits, folder: Folder) -> int | None:
@@ -104,7 +134,7 @@ def _stream(source: DataFrame, commits: Commits, folder: Folder) -> int | None:
     from pyspark.errors import StreamingQueryException
 
     writer = source.writeStream.foreachBatch(commits).trigger(availableNow=True)
-    query = writer.option("checkpointLocation", folder.path(changes.CHECKPOINT)).start()
+    query = writer.option("checkpointLocation", folder.path(commits.epoch.checkpoint)).start()
     try:
         query.awaitTermination()
     except StreamingQueryException as error:
@@ -126,14 +156,17 @@ def _version(progress: Any) -> int | None:
     return int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
 
 
-def _summary(commits: Commits, source_version: int | None, planned: Planned, seconds: float) -> Summary:
-    definition, model, totals = commits.resolved.definition, commits.resolved.model, commits.totals
+def summary_of(
+    resolved: Resolved, run_id: str, totals: Totals, source_version: int | None, planned: Planned, seconds: float
+) -> Summary:
+    """What a run did, ``seconds`` after it began."""
+    definition, model = resolved.definition, resolved.model
     counted = asdict(totals.stats)
     spent = {name: counted[name] for name in counted if name not in ("nulls", "batches")}
     return Summary(
         job=definition.name,
         identity=definition.identity,
-        run_id=commits.run_id,
+        run_id=run_id,
         model=mask(model.ref.pinned),
         version=model.ref.version,
         digest=model.bundle.digest,
@@ -149,7 +182,7 @@ def _summary(commits: Commits, source_version: int | None, planned: Planned, sec
         seconds=seconds,
         price=limits.price(definition, seconds),
         planned_price=limits.price(definition, planned.seconds),
-        failed_where=f"_run_id = '{commits.run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
+        failed_where=f"_run_id = '{run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
         planned=planned,
         **spent,
     )

@@ -51,13 +51,15 @@ def read_some(spark: SparkSession, definition: JobDefinition, count: int) -> Dat
     return _folded(fold.touched(rows, rows.limit(count * _TURNS), source.key), source)
 
 
-def new_rows(batch: DataFrame, definition: JobDefinition) -> DataFrame:
-    """What a micro-batch of the stream brings to score: its rows, or the unanswered conversations it has turns of."""
+def new_rows(batch: DataFrame, definition: JobDefinition, place: Place) -> DataFrame:
+    """What a micro-batch of the stream brings to score: its rows, or the conversations it has turns of that have no
+    answer in ``place`` yet.
+    """
     source = definition.source
     if source.fold is None:
         return batch
     turns = fold.touched(read_rows(batch.sparkSession, definition), batch, source.key)
-    return fold.unanswered(_folded(turns, source), own_rows(batch.sparkSession, definition), source.row_key)
+    return fold.unanswered(_folded(turns, source), own_rows(batch.sparkSession, definition, place), source.row_key)
 
 
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
@@ -94,15 +96,18 @@ def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
 
     Raises SchemaError where there is something else.
     """
+    return _is_delta(spark, definition.sink.delta)
+
+
+def _is_delta(spark: SparkSession, place: Place) -> bool:
     from delta.tables import DeltaTable
 
-    sink = definition.sink.delta
-    if sink.table is None:
-        return bool(DeltaTable.isDeltaTable(spark, reveal(sink.path or "")))
-    if not spark.catalog.tableExists(reveal(sink.table)):
+    if place.table is None:
+        return bool(DeltaTable.isDeltaTable(spark, reveal(place.path or "")))
+    if not spark.catalog.tableExists(reveal(place.table)):
         return False
-    if (spark.sql(f"DESCRIBE DETAIL {reveal(sink.table)}").first() or {"format": None})["format"] != "delta":
-        raise SchemaError(f"expected a Delta table at {sink.table}, it has another format: name another sink")
+    if (spark.sql(f"DESCRIBE DETAIL {reveal(place.table)}").first() or {"format": None})["format"] != "delta":
+        raise SchemaError(f"expected a Delta table at {place.table}, it has another format: name another sink")
     return True
 
 
@@ -162,15 +167,14 @@ def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructT
         )
 
 
-def create_sink(spark: SparkSession, definition: JobDefinition, schema: StructType) -> str:
-    """Makes the sink where it is missing. Returns its location, a path or URI."""
-    sink = definition.sink.delta
+def create(spark: SparkSession, place: Place, schema: StructType) -> str:
+    """Makes a Delta table where it is missing. Returns its location, a path or URI."""
     empty = spark.createDataFrame([], _nullable(schema)).write.format("delta").mode("ignore")
-    if sink.table is None:
-        empty.save(reveal(sink.path))
+    if place.table is None:
+        empty.save(reveal(place.path))
     else:
-        empty.saveAsTable(reveal(sink.table))
-    return location_of(spark, sink)
+        empty.saveAsTable(reveal(place.table))
+    return location_of(spark, place)
 
 
 def location_of(spark: SparkSession, place: Place) -> str:
@@ -198,19 +202,22 @@ class Count:
     new: int
 
 
-def count(spark: SparkSession, definition: JobDefinition) -> Count:
-    """Counts source and sink: aggregates, nothing is collected; of turns, the conversations that wait for an answer."""
+def count(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> Count:
+    """Counts the source and what ``place`` has of it, the sink where it is None: aggregates, nothing is collected.
+
+    Of turns, the conversations that wait for an answer.
+    """
     source = read_source(spark, definition)
-    rows, scored = source.count(), scored_rows(spark, definition)
+    rows, scored = source.count(), scored_rows(spark, definition, place)
     if definition.source.fold is None:
         return Count(rows, scored, max(0, rows - scored))
     key = definition.source.row_key
-    return Count(rows, scored, fold.unanswered(source.select(*key), own_rows(spark, definition), key).count())
+    return Count(rows, scored, fold.unanswered(source.select(*key), own_rows(spark, definition, place), key).count())
 
 
-def scored_rows(spark: SparkSession, definition: JobDefinition) -> int:
-    """Rows of the sink that this job's runs wrote."""
-    found = own_rows(spark, definition)
+def scored_rows(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> int:
+    """Rows that this job's runs wrote into ``place``, the sink where it is None."""
+    found = own_rows(spark, definition, place)
     return 0 if found is None else int(found.count())
 
 
@@ -246,14 +253,17 @@ def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
     return spark.read.format("delta").load(reveal(place.path))
 
 
-def own_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
-    """The rows of the sink that this job's runs wrote; None where there is no sink yet."""
+def own_rows(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> DataFrame | None:
+    """The rows that this job's runs wrote into ``place``, the sink where it is None; None where there is no table."""
     from pyspark.sql import functions as f
 
-    sink = read_sink(spark, definition)
-    if sink is None or PROVENANCE[0] not in sink.columns:
+    place = place or definition.sink.delta
+    if not _is_delta(spark, place):
         return None
-    return sink.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-"))
+    rows = _read_delta(spark, place)
+    if PROVENANCE[0] not in rows.columns:
+        return None
+    return rows.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-"))
 
 
 def _folded(rows: DataFrame, source: Source) -> DataFrame:

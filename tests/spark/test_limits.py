@@ -105,7 +105,9 @@ def test_a_run_under_way_says_how_far_it_is(spark: SparkSession, sentiment: Path
     summary = run(definition, spark=spark)
     assert str(status(spark, definition)) == "reviews: no run is under way"
     folder = job_folder(spark, definition, location_of(spark, definition.sink.delta))
-    with Lease(folder, summary.run_id, 12):
+    lease = Lease(folder, summary.run_id)
+    lease.rows = 12
+    with lease:
         found = status(spark, definition)
     assert (found.run_id, found.done, found.rows) == (summary.run_id, 3, 12)
     assert f"{summary.run_id} is under way for " in str(found)

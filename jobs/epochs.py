@@ -1,0 +1,200 @@
+"""A job's epochs: each scores the whole source once; what is known of them lies in its folder. Runs on the driver.
+
+state.json        which epoch the sink holds, by what it was scored, and which one is being scored beside it
+checkpoint[-N]    how far the stream of epoch N is
+epoch-N           the rows of epoch N until they take the place of those before
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from jobs.errors import RunError
+from jobs.provenance import Provenance
+from jobs.references import reveal
+from jobs.sections import Place
+from jobs.storage import Folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.definition import JobDefinition
+
+FILE: Final = "state.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """One scoring of the whole source.
+
+    Args:
+        number: 0 is the first.
+        provenance: by what it is scored; None of a job whose last run was by a release that wrote none down.
+    """
+
+    number: int = 0
+    provenance: Provenance | None = None
+
+    @property
+    def checkpoint(self) -> str:
+        """The stream's folder within the job's."""
+        return f"checkpoint-{self.number}" if self.number else "checkpoint"
+
+    @property
+    def staged(self) -> str:
+        """The folder of its rows within the job's, until they are in the sink."""
+        return f"epoch-{self.number}"
+
+    def transaction(self, definition: JobDefinition) -> str:
+        """Delta's transaction id of its appends."""
+        return f"embercast-{definition.identity}" + (f"-{self.number}" if self.number else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epochs:
+    """The epoch that the sink holds, and the one that is being scored beside it, if any."""
+
+    current: Epoch
+    following: Epoch | None = None
+
+    @property
+    def scoring(self) -> Epoch:
+        """The epoch that a run adds rows to."""
+        return self.following or self.current
+
+    @classmethod
+    def read(cls, folder: Folder) -> Epochs:
+        """As the job's folder says; the first epoch where it says nothing."""
+        if not folder.exists(FILE):
+            return cls(current=Epoch())
+        told = json.loads(folder.read(FILE))
+        following = told["following"]
+        return cls(current=_epoch(told["current"]), following=None if following is None else _epoch(following))
+
+    def write(self, folder: Folder) -> None:
+        """Writes them down, so that a reader sees all of it or what was there before."""
+        following = None if self.following is None else _told(self.following)
+        folder.write(FILE, json.dumps({"current": _told(self.current), "following": following}))
+
+    def next(self, now: Provenance, on_change: str, *, scored: int) -> Epochs:
+        """What a run has to score, now that this would score it.
+
+        Args:
+            now: what would score.
+            on_change: of the definition.
+            scored: rows of the job in the sink.
+
+        Raises RunError where something changed and ``on_change`` is fail.
+        """
+        reasons = changes(self, now)
+        if reasons and on_change == "fail" and scored:
+            raise RunError(
+                f"{'; '.join(reasons)}, and on_change is fail: nothing was scored. Write on_change: new_rows to score "
+                "the rows that are new with it, or rescore to score all of them again"
+            )
+        if reasons and on_change == "rescore" and scored:
+            if self.following is not None and self.following.provenance == now:
+                return self
+            number = (self.following or self.current).number + 1
+            return replace(self, following=Epoch(number=number, provenance=now))
+        return Epochs(current=replace(self.current, provenance=now))
+
+
+def changes(epochs: Epochs, now: Provenance) -> list[str]:
+    """What is another than when the sink's rows were scored, a sentence each."""
+    before = epochs.current.provenance
+    return [] if before is None else list(now.changes(before))
+
+
+def target(definition: JobDefinition, folder: Folder, epochs: Epochs) -> Place:
+    """Where a run's rows go: the sink, or the table beside it."""
+    if epochs.following is None:
+        return definition.sink.delta
+    return Place(path=folder.path(epochs.following.staged))
+
+
+def begin(spark: SparkSession, definition: JobDefinition, folder: Folder, now: Provenance) -> Epochs:
+    """What a run has to score, written down; what an earlier run left of a rescore that is done or given up is removed.
+
+    Raises RunError where something changed and ``on_change`` is fail.
+    """
+    from jobs.tables import scored_rows
+
+    before = Epochs.read(folder)
+    if before.following is not None and swapped_in(spark, definition, before) is not None:
+        before = _settle(before, folder)  # its driver died between the two
+    epochs = before.next(now, definition.on_change, scored=scored_rows(spark, definition))
+    epochs.write(folder)
+    if before.following is not None and before.following != epochs.following:
+        folder.delete(before.following.staged)
+        folder.delete(before.following.checkpoint)
+    return epochs
+
+
+def swap(
+    spark: SparkSession, definition: JobDefinition, epochs: Epochs, folder: Folder, metadata: Mapping[str, Any]
+) -> int:
+    """Puts the rows of the following epoch in the place of the job's rows in the sink, in one commit.
+
+    Args:
+        spark: with Delta.
+        definition: the job.
+        epochs: with a following one that is scored to its end.
+        folder: the job's.
+        metadata: of the commit.
+
+    Returns the sink's version. Readers see the rows before or those after; rows of other jobs stay.
+    """
+    assert epochs.following is not None
+    rows = spark.read.format("delta").load(folder.path(epochs.following.staged))
+    _replace(rows, definition, json.dumps({**metadata, "epoch": epochs.following.number}))
+    version = swapped_in(spark, definition, epochs)
+    if version is None:
+        raise RunError(f"expected epoch {epochs.following.number} in {definition.sink.shown}, its commit is not there")
+    _settle(epochs, folder)
+    return version
+
+
+def _settle(epochs: Epochs, folder: Folder) -> Epochs:
+    assert epochs.following is not None
+    settled = Epochs(current=epochs.following)
+    settled.write(folder)
+    folder.delete(epochs.following.staged)
+    folder.delete(epochs.current.checkpoint)
+    return settled
+
+
+def swapped_in(spark: SparkSession, definition: JobDefinition, epochs: Epochs) -> int | None:
+    """The sink's version in which the rows of the following epoch came into it; None where they have not yet."""
+    from jobs.tables import delta_table
+
+    assert epochs.following is not None
+    log = delta_table(spark, definition.sink.delta).history()
+    for row in log.where(f"userMetadata LIKE '%{definition.identity}%'").select("version", "userMetadata").collect():
+        told = json.loads(row["userMetadata"])
+        wanted = (definition.identity, epochs.following.number, None)
+        if (told.get("identity"), told.get("epoch"), told.get("batch")) == wanted:
+            return int(row["version"])
+    return None
+
+
+def _replace(rows: DataFrame, definition: JobDefinition, metadata: str) -> None:
+    sink = definition.sink.delta
+    writer = rows.write.format("delta").mode("overwrite").option("userMetadata", metadata)
+    writer = writer.option("replaceWhere", f"_run_id LIKE '{definition.identity}-%'")
+    if sink.table is None:
+        writer.save(reveal(sink.path))
+    else:
+        writer.saveAsTable(reveal(sink.table))
+
+
+def _told(epoch: Epoch) -> dict[str, Any]:
+    return {"number": epoch.number, "provenance": None if epoch.provenance is None else epoch.provenance.to_dict()}
+
+
+def _epoch(told: Mapping[str, Any]) -> Epoch:
+    provenance = told["provenance"]
+    return Epoch(number=told["number"], provenance=None if provenance is None else Provenance.read(provenance))

@@ -1,0 +1,73 @@
+"""Rows of the source → rows of the sink: key, kept columns, output, parsed answers, provenance. Runs on the driver."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.stats import Stats
+from jobs import parsing, seeds
+from jobs.batches import FORMAT
+from jobs.batches.requests import REFUSED
+from jobs.batches.source import told
+from jobs.references import mask
+from jobs.resolved import Resolved
+from jobs.tables import sink_columns
+from udfs.scoring import score
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_STATS: Final = "_stats"
+
+
+def sink_rows(batch: DataFrame, resolved: Resolved, run_id: str) -> tuple[DataFrame, Any]:
+    """The rows to write, and the observation whose ``get`` has their ``engine.stats.Stats`` once they are written."""
+    from pyspark.sql import Observation
+    from pyspark.sql import functions as f
+
+    definition, model = resolved.definition, resolved.model
+    sink = definition.sink
+    refused = [REFUSED] if definition.source.format == FORMAT else []
+    names = dict.fromkeys([*sink_columns(definition), *resolved.columns, *refused])
+    rows = seeds.add(_spread(batch, resolved.slots).select(*names), model, definition.source.row_key)
+    scored = score(rows, model=model, input=resolved.inputs, output=sink.output, stats=_STATS)
+    counts = Observation()
+    counted = {of.name: f.sum(f"{_STATS}.{of.name}") for of in fields(Stats)}
+    if refused:  # the engine saw no input in them
+        counted["failed"] += f.count(REFUSED)
+        counted["nulls"] -= f.count(REFUSED)
+        scored = told(scored, sink.output)
+    observed = scored.observe(counts, *(column.alias(name) for name, column in counted.items()))
+    parsed = parsing.columns(sink, observed, model.params)
+    return observed.select(*sink_columns(definition), sink.output, *parsed, *_provenance(resolved, run_id)), counts
+
+
+def told_of(resolved: Resolved, run_id: str) -> dict[str, Any]:
+    """What a commit says of the run that made it, as its userMetadata."""
+    definition, model = resolved.definition, resolved.model
+    return {
+        "job": definition.name,
+        "identity": definition.identity,
+        "run": run_id,
+        "model": mask(model.ref.pinned),
+        "digest": model.bundle.digest,
+        "dtype": model.dtype.value,
+    }
+
+
+def _provenance(resolved: Resolved, run_id: str) -> list[Any]:
+    from pyspark.sql import functions as f
+
+    model = resolved.model
+    return [
+        f.lit(run_id).alias("_run_id"),
+        f.lit(model.ref.version or model.bundle.digest[:12]).alias("_model_version"),
+        f.lit(model.dtype.value).alias("_dtype"),
+        f.current_timestamp().alias("_scored_at"),
+    ]
+
+
+def _spread(batch: DataFrame, slots: int) -> DataFrame:
+    # A small source may lie in one file: one worker would score while the others wait.
+    return batch if batch.rdd.getNumPartitions() >= slots else batch.repartition(slots)

@@ -1,0 +1,93 @@
+"""Rows whose error a retry can help are scored again and replaced by key; no other row is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.cli import app
+from jobs.errors import RunError
+from jobs.history import failures, history
+from jobs.retry import retry
+from jobs.runner import run
+from tests.scoring import rows as score_rows
+from tests.scoring import scorer
+from tests.spark.job import add, define, ids, sink
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.spark
+
+BODIES = ["a good day", "they were not there", "now", "call me first"]
+
+
+def fail(spark: SparkSession, folder: Path, where: str, code: str, *, retryable: bool) -> None:
+    """Makes rows of the sink ones that failed."""
+    from delta.tables import DeltaTable
+    from pyspark.sql import functions as f
+
+    error = f.struct(f.lit(code).alias("code"), f.lit("so").alias("message"), f.lit(retryable).alias("retryable"))
+    emptied = f.col("sentiment").withField("label", f.lit(None).cast("string")).withField("error", error)
+    DeltaTable.forPath(spark, f"{folder}/sink").update(f.expr(where), {"sentiment": emptied})
+
+
+def test_only_rows_that_a_retry_can_help_are_scored(
+    spark: SparkSession, sentiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_mlflow: None
+) -> None:
+    add(spark, tmp_path, BODIES)
+    definition = define(tmp_path, sentiment)
+    first = run(definition, spark=spark)
+    fail(spark, tmp_path, "id IN (1, 2)", "out_of_memory", retryable=True)
+    fail(spark, tmp_path, "id = 3", "too_long", retryable=False)
+    assert failures(spark, definition).codes == {
+        "out_of_memory": (2, True, ((1,), (2,))),
+        "too_long": (1, False, ((3,),)),
+    }
+    again = retry(definition, spark=spark)
+    assert (again.rows, again.failed, again.commits) == (2, 0, 1)
+    found = sink(spark, tmp_path)
+    assert [row["_run_id"] for row in found] == [first.run_id, again.run_id, again.run_id, first.run_id]
+    assert [row["sentiment"]["label"] for row in found[:3]] == [
+        row["label"] for row in score_rows(scorer(sentiment), text=BODIES[:3]) if row
+    ]
+    assert found[3]["sentiment"]["error"]["code"] == "too_long"
+    assert [(one.run_id, one.rows) for one in history(spark, definition).runs][:2] == [
+        (again.run_id, 2),
+        (first.run_id, 4),
+    ]
+    assert app(["run", f"{tmp_path}/job.yaml", "--retry-failed"], standalone_mode=False) == 0
+    assert (ids(spark, tmp_path), run(definition, spark=spark).rows) == ([0, 1, 2, 3], 0)
+
+
+def test_a_row_that_is_gone_keeps_its_error(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    definition = define(tmp_path, sentiment)
+    run(definition, spark=spark)
+    fail(spark, tmp_path, "id IN (1, 2)", "unreadable", retryable=True)
+    spark.read.format("delta").load(f"{tmp_path}/source").where("id != 2").write.format("delta").mode("overwrite").save(
+        f"{tmp_path}/source"
+    )
+    assert retry(definition, spark=spark).rows == 1
+    assert [(row["sentiment"]["error"] or {"code": None})["code"] for row in sink(spark, tmp_path)] == [
+        *(None, None, "unreadable", None)
+    ]
+
+
+def test_keys_that_are_not_unique_are_refused(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    add(spark, tmp_path, BODIES[:2])
+    definition = define(tmp_path, sentiment)
+    run(definition, spark=spark)
+    fail(spark, tmp_path, "id = 1", "unreadable", retryable=True)
+    with pytest.raises(RunError, match="1 keys of failed rows have several in "):
+        retry(definition, spark=spark)
+    assert [row["sentiment"]["error"]["code"] for row in sink(spark, tmp_path) if row["id"] == 1] == ["unreadable"] * 2
+
+
+def test_without_a_sink_there_is_nothing_to_retry(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    with pytest.raises(RunError, match="there is no sink yet: run the job first"):
+        retry(define(tmp_path, sentiment), spark=spark)
