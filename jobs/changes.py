@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from jobs import feed
 from jobs.errors import RunError, SourceChangedError
 from jobs.references import reveal
 from jobs.storage import Folder
@@ -97,21 +98,18 @@ def check_commits(spark: SparkSession, folder: Folder, checkpoint: str, definiti
 
     Raises SourceChangedError. Reads those commits' own files and no rows; a source of files needs no such look.
     """
-    if definition.source.format != "delta" or not folder.exists(f"{checkpoint}/offsets"):
+    last = None if definition.source.fed else last_offset(spark, folder, checkpoint, definition)
+    if last is None:
         return
     from pyspark.sql import functions as f
 
-    offsets = spark.read.text(folder.path(f"{checkpoint}/offsets")).where("value LIKE '%reservoirVersion%'")
-    last = max((json.loads(row["value"]) for row in offsets.collect()), key=_place, default=None)
-    if last is None:
-        return
     source = delta_table(spark, definition.source)
     detail = source.detail().first()
     if detail["id"] != last["reservoirId"]:
         raise _changed("DIFFERENT_DELTA_TABLE_READ_BY_STREAMING_SOURCE", definition)
     log = Folder(spark, f"{detail['location']}/_delta_log")
     until = source.history(1).first()["version"]
-    files = [f"{version:020}.json" for version in range(_place(last), until + 1)]
+    files = [f"{version:020}.json" for version in range(place(last), until + 1)]
     paths = [log.path(name) for name in files if log.exists(name)]
     if not paths:
         return
@@ -122,7 +120,17 @@ def check_commits(spark: SparkSession, folder: Folder, checkpoint: str, definiti
         raise _changed(condition, definition)
 
 
-def _place(offset: dict[str, Any]) -> int:
+def last_offset(
+    spark: SparkSession, folder: Folder, checkpoint: str, definition: JobDefinition
+) -> dict[str, Any] | None:
+    """How far the stream of a Delta source is, as Delta writes it; None where it has not begun."""
+    if definition.source.format != "delta" or not folder.exists(f"{checkpoint}/offsets"):
+        return None
+    offsets = spark.read.text(folder.path(f"{checkpoint}/offsets")).where("value LIKE '%reservoirVersion%'")
+    return max((json.loads(row["value"]) for row in offsets.collect()), key=place, default=None)
+
+
+def place(offset: dict[str, Any]) -> int:
     """The version of the source that the stream reads next: a commit that was begun has been looked at."""
     return int(offset["reservoirVersion"]) + (int(offset["index"]) >= 0)
 
@@ -136,12 +144,12 @@ def source_changed(error: Exception, definition: JobDefinition) -> SourceChanged
 def _changed(condition: str, definition: JobDefinition) -> SourceChangedError:
     return SourceChangedError(
         f"{definition.source.shown}: {_DELTA[condition]} since the last run; this job scores added rows only "
-        f"(changes: fail). {_ADVICE}"
+        f"(changes: fail). {_ADVICE}, or write changes: rescore"
     )
 
 
 def _types(schema: StructType) -> dict[str, str]:
-    return {field.name: field.dataType.simpleString() for field in schema.fields}
+    return {field.name: field.dataType.simpleString() for field in schema.fields if field.name not in feed.COLUMNS}
 
 
 def _seen(spark: SparkSession, log: str) -> DataFrame:

@@ -55,6 +55,11 @@ Overrides = Annotated[
     ),
 ]
 
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="A value for ${var:NAME} of the file.", show_default=False),
+]
+
 Summary = Annotated[
     Path | None,
     typer.Option("--summary", metavar="PATH", help="Write the summary there as JSON.", show_default=False),
@@ -76,9 +81,10 @@ def plan(
         bool, typer.Option("--check-keys", help="Look for null and duplicate keys in all rows.")
     ] = False,
     overrides: Overrides = None,
+    variables: Variables = None,
 ) -> None:
     """Say what a run would do, on what and how fast; refuse what can't work."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     from jobs.plan import plan as make_plan
 
     _print(make_plan(definition, spark=_session(definition), check_keys=check_keys))
@@ -88,6 +94,7 @@ def plan(
 def run(
     file: File,
     overrides: Overrides = None,
+    variables: Variables = None,
     summary: Summary = None,
     accept_schema: Annotated[
         bool, typer.Option("--accept-schema", help="Go on although the source's schema changed since the last run.")
@@ -97,7 +104,7 @@ def run(
     ] = False,
 ) -> None:
     """Score the rows of the source that are not yet in the sink."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     if retry_failed:
         from jobs.report import publish
         from jobs.retry import retry
@@ -143,45 +150,46 @@ def sample(
     file: File,
     rows: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 20,
     overrides: Overrides = None,
+    variables: Variables = None,
 ) -> None:
     """Score a few rows and show them; nothing is written."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     from jobs.sample import sample as take_sample
 
     _print(take_sample(definition, spark=_session(definition), rows=rows))
 
 
 @app.command(cls=_Command)
-def history(file: File, overrides: Overrides = None) -> None:
+def history(file: File, overrides: Overrides = None, variables: Variables = None) -> None:
     """List the runs of a job, the latest first."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     from jobs import history as past
 
     _print(past.history(_session(definition), definition))
 
 
 @app.command(cls=_Command)
-def status(file: File, overrides: Overrides = None) -> None:
+def status(file: File, overrides: Overrides = None, variables: Variables = None) -> None:
     """Say which run of a job is under way, and how far it is."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     from jobs import history as past
 
     typer.echo(past.status(_session(definition), definition))
 
 
 @app.command(cls=_Command)
-def errors(file: File, overrides: Overrides = None) -> None:
+def errors(file: File, overrides: Overrides = None, variables: Variables = None) -> None:
     """List the failed rows of a job by code, with the first keys of each."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     from jobs import history as past
 
     _print(past.failures(_session(definition), definition))
 
 
 @app.command(cls=_Command)
-def validate(file: File, overrides: Overrides = None) -> None:
+def validate(file: File, overrides: Overrides = None, variables: Variables = None) -> None:
     """Read a definition and name everything that is wrong in it; no Spark, no registry."""
-    definition = _load(file, overrides)
+    definition = _load(file, overrides, variables)
     typer.echo(f"{file}: {definition.name} is a valid job (identity {definition.identity})")
 
 
@@ -233,10 +241,10 @@ def doctor() -> None:
         raise typer.Exit(4)
 
 
-def _load(file: Path, overrides: list[str] | None) -> JobDefinition:
+def _load(file: Path, overrides: list[str] | None, variables: list[str] | None) -> JobDefinition:
     from jobs.definition import load
 
-    return load(file, overrides=overrides or ())
+    return load(file, overrides=overrides or (), variables=variables or ())
 
 
 def _session(definition: JobDefinition) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
+from jobs import feed, merging
 from jobs.errors import RunError
 from jobs.references import reveal
 from jobs.resolved import Resolved
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jobs.lease import Lease
     from jobs.limits import Watch
     from jobs.sections import Place
+    from jobs.storage import Folder
 
 log = logging.getLogger("embercast")
 
@@ -57,6 +59,7 @@ class Commits:
         run_id: of this run.
         epoch: that is being scored.
         place: where its rows go: the sink, or a table beside it.
+        folder: the job's.
         lease: looked at before each commit.
         progress: called after each commit with the totals.
         watch: asked before each commit whether the run may go on.
@@ -66,6 +69,7 @@ class Commits:
     run_id: str
     epoch: Epoch
     place: Place
+    folder: Folder
     lease: Lease
     progress: Callable[[Totals], None]
     watch: Watch
@@ -93,8 +97,8 @@ class Commits:
             log.info("batch %d is in the sink already: not scored again", batch_id)
             return
         self.watch.check(self.totals)
-        rows = new_rows(batch, self.definition, self.place)
-        if rows is batch:
+        rows = self._new(batch)
+        if self.definition.source.fold is None:
             self._write(rows, batch_id)
             return
         rows.persist()  # a conversation is put together once
@@ -103,11 +107,17 @@ class Commits:
         finally:
             rows.unpersist()
 
+    def _new(self, batch: DataFrame) -> DataFrame:
+        """What a micro-batch brings to score, and which rows went."""
+        source = self.definition.source
+        if source.changes == "rescore":
+            return feed.latest(batch, source)
+        return feed.came(batch) if source.fed else new_rows(batch, self.definition, self.place)
+
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         if batch.isEmpty():  # an empty append would use up the transaction id
             return
-        scored, counts = sink_rows(batch, self.resolved, self.run_id)
-        self._append(scored, batch_id)
+        counts = self._merge(batch, batch_id) if self.definition.merges else self._append(batch, batch_id)
         version = self._version_of(batch.sparkSession, batch_id, _JUST_NOW)
         if version is None:
             raise RunError(
@@ -117,16 +127,42 @@ class Commits:
         self.totals.add(version, counts.get)
         self.progress(self.totals)
 
-    def _append(self, scored: DataFrame, batch_id: int) -> None:
+    def _append(self, batch: DataFrame, batch_id: int) -> Any:
+        scored, counts = sink_rows(batch, self.resolved, self.run_id)
         writer = scored.write.format("delta").mode("append")
         writer = writer.option("txnAppId", self.epoch.transaction(self.definition)).option("txnVersion", batch_id)
-        writer = writer.option(
-            "userMetadata", json.dumps({**self.metadata(), "epoch": self.epoch.number, "batch": batch_id})
-        )
+        writer = writer.option("userMetadata", self._told_of(batch_id))
         if self.place.table is None:
             writer.save(reveal(self.place.path))
         else:
             writer.saveAsTable(reveal(self.place.table))
+        return counts
+
+    def _merge(self, batch: DataFrame, batch_id: int) -> Any:
+        """By key: rows that came or changed are scored, those that went take theirs out of the sink."""
+        from pyspark.sql import functions as f
+
+        key = self.definition.source.row_key
+        followed = merging.GONE in batch.columns
+        there = batch.where(f"NOT {merging.GONE}") if followed else batch
+        scored, counts = sink_rows(there, self.resolved, self.run_id)
+        if followed:
+            gone = batch.where(merging.GONE).select(*key, merging.GONE)
+            scored = scored.withColumn(merging.GONE, f.lit(False)).unionByName(gone, allowMissingColumns=True)
+        merging.stage(scored, self.folder)
+        self.lease.check()
+        merge = merging.Merge(
+            key=key,
+            only=f"sink._run_id LIKE '{self.definition.identity}-%'",
+            insert=True,
+            metadata=self._told_of(batch_id),
+            transaction=(self.epoch.transaction(self.definition), batch_id),
+        )
+        merge(batch.sparkSession, self.place, self.folder)
+        return counts
+
+    def _told_of(self, batch_id: int) -> str:
+        return json.dumps({**self.metadata(), "epoch": self.epoch.number, "batch": batch_id})
 
     def metadata(self) -> dict[str, Any]:
         """What a commit says of the run that made it."""

@@ -18,6 +18,7 @@ from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
 from jobs.fields import Name, Param, Text, refuse
 from jobs.sections import ComputeSection, Errors, Limits, Section, Sink, Source
+from jobs.variables import fill, parse
 
 if TYPE_CHECKING:
     from engine.schema import TaskSchema
@@ -88,6 +89,9 @@ class JobDefinition(Section):
     @classmethod
     def _sink_fits(cls, sink: Sink, info: ValidationInfo) -> Sink:
         check_sink(sink, info.data)
+        source = info.data.get("source")
+        if source is not None and source.fed and sink.mode == "replace_where":
+            raise refuse("changes: fail beside mode: replace_where", source.changes, "remove it: a run reads all rows")
         return sink
 
     @field_validator("limits")
@@ -109,6 +113,11 @@ class JobDefinition(Section):
             near = problems.nearest(task, SCHEMAS)
             raise refuse(f"a task among {', '.join(SCHEMAS)}", task, f"write task: {near or next(iter(SCHEMAS))}")
         return task
+
+    @property
+    def merges(self) -> bool:
+        """Whether a row takes the place of that with its key."""
+        return self.sink.mode == "merge" or self.source.changes == "rescore"
 
     @property
     def identity(self) -> str:
@@ -145,28 +154,30 @@ class JobDefinition(Section):
         )
 
 
-def load(path: str | Path, *, overrides: Sequence[str] = ()) -> JobDefinition:
+def load(path: str | Path, *, overrides: Sequence[str] = (), variables: Sequence[str] = ()) -> JobDefinition:
     """Reads a definition.
 
     Args:
         path: a YAML file.
         overrides: ``a.b=value`` each, over what the file says; the value is YAML.
+        variables: ``name=value`` each, for ``${var:name}``.
 
     Raises DefinitionError with every problem of the file and the overrides at once.
     """
-    return _checked(located.read(Path(path)), overrides)
+    return _checked(located.read(Path(path)), overrides, parse(variables))
 
 
 def made(data: Mapping[str, Any], *, overrides: Sequence[str] = ()) -> JobDefinition:
     """A definition of what YAML would hold. Raises DefinitionError as ``load`` does."""
-    return _checked(located.Located(data=dict(data)), overrides)
+    return _checked(located.Located(data=dict(data)), overrides, {})
 
 
-def _checked(found: located.Located, overrides: Sequence[str]) -> JobDefinition:
+def _checked(found: located.Located, overrides: Sequence[str], variables: Mapping[str, str]) -> JobDefinition:
     if found.problems and found.data is None:
         raise DefinitionError(found.problems)
     for assignment in overrides:
         located.override(found, assignment)
+    fill(found, variables)
     problems.add_unset_references(found)
     definition = None
     try:

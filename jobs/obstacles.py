@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from jobs import changes, tables
-from jobs.epochs import Epochs
+from jobs.epochs import Epochs, target
 from jobs.errors import RunError
 from jobs.lease import check_free
 from jobs.storage import job_folder
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
     from jobs.definition import JobDefinition
 
 
-def obstacles(spark: SparkSession, definition: JobDefinition, *, scored: int) -> Iterator[str]:
+def obstacles(spark: SparkSession, definition: JobDefinition) -> Iterator[str]:
     """What ``run`` would say, a message for each reason: a run under way, progress lost, a source changed.
 
     Args:
         spark: with Delta.
         definition: the job.
-        scored: rows of the sink that this job's runs wrote.
     """
     if not tables.sink_exists(spark, definition):
         return
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
-    schema, checkpoint = tables.read_rows(spark, definition).schema, Epochs.read(folder).scoring.checkpoint
+    schema, epochs = tables.read_rows(spark, definition).schema, Epochs.read(folder)
+    checkpoint = epochs.scoring.checkpoint
+    scored = tables.scored_rows(spark, definition, target(definition, folder, epochs))
     looks: tuple[Callable[[], object], ...] = (
         lambda: check_free(folder),
         lambda: changes.check_progress(folder, checkpoint, scored, definition),

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice, choose_batch_tokens, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
-from jobs import epochs, keys, limits, tables, trial
+from jobs import epochs, feed, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
 from jobs.errors import RunError
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
+from jobs.pending import pending
 from jobs.provenance import Provenance
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
@@ -156,15 +157,16 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     Raises ModelError, SchemaError, ParameterError or DeviceError for what can't work, before the table is read.
     """
     resolved = resolve(spark, definition)
+    feed.check(spark, definition)
     taken = trial.take(spark, resolved)
     tried = trial.try_out(spark, taken)
-    counted = tables.count(spark, definition)
+    ahead = _ahead(spark, resolved)
+    counted = ahead.counted
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     found = keys.look(spark, definition, everything=check_keys)
-    changed, rows, refusal = _changed(spark, resolved, counted)
-    expected = trial.expect(rows, tried, resolved.slots, taken.lengths)
-    against = [*obstacles(spark, definition, scored=counted.scored), refusal, limits.exceeded(definition, expected)]
+    expected = trial.expect(counted.new, tried, resolved.slots, taken.lengths)
+    against = [*obstacles(spark, definition), ahead.refusal, limits.exceeded(definition, expected)]
     refused = [f"a run would be refused now: {text}" for text in against if text is not None]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
@@ -204,28 +206,35 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         notes=model.ref.notes,
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
-        changed=changed,
+        changed=ahead.changed,
         on_change=definition.on_change,
         rescore=trial.expect(counted.rows, tried, resolved.slots, taken.lengths),
     )
 
 
-def _changed(spark: SparkSession, resolved: Resolved, counted: tables.Count) -> tuple[tuple[str, ...], int, str | None]:
-    """What is another than at the last run, how many rows a run would score for it, and why one would be refused."""
-    definition = resolved.definition
+@dataclass(frozen=True)
+class _Ahead:
+    """What a run would find: rows, what is another than at the last run, and why it would be refused for that."""
+
+    counted: tables.Count
+    changed: tuple[str, ...] = ()
+    refusal: str | None = None
+
+
+def _ahead(spark: SparkSession, resolved: Resolved) -> _Ahead:
+    definition, first = resolved.definition, epochs.Epoch()
     if not tables.sink_exists(spark, definition):
-        return (), counted.new, None
+        return _Ahead(pending(spark, definition, definition.sink.delta, None, first.checkpoint))
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
     before, now = epochs.Epochs.read(folder), Provenance.of(resolved.model)
     changed = tuple(epochs.changes(before, now))
     try:
-        found = before.next(now, definition.on_change, scored=counted.scored)
+        found = before.next(now, definition.on_change, scored=tables.scored_rows(spark, definition))
+        refusal = None
     except RunError as error:
-        return changed, counted.new, str(error)
-    if found.following is None:
-        return changed, counted.new, None
-    staged = tables.scored_rows(spark, definition, epochs.target(definition, folder, found))
-    return changed, max(0, counted.rows - staged), None
+        found, refusal = before, str(error)
+    place = epochs.target(definition, folder, found)
+    return _Ahead(pending(spark, definition, place, folder, found.scoring.checkpoint), changed, refusal)
 
 
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:

@@ -50,6 +50,8 @@ def problems(text: str, *, file: str, line: int | None, key: str) -> list[Proble
     found = []
     for match in REFERENCE.finditer(text):
         source, name = match["source"], match["name"]
+        if source == "var":  # jobs.variables has told of it
+            continue
         if source != "env" or not _NAME.fullmatch(name):
             expected, got, hint = "${env:NAME}", match[0], "write ${env:NAME} with the name of an environment variable"
         elif name not in os.environ:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from jobs import limits, tables, trial
+from jobs import limits, merging, tables, trial
 from jobs.commits import Totals
 from jobs.epochs import Epochs
 from jobs.errors import RunError
 from jobs.lease import Lease
-from jobs.resolved import Resolved, resolve
+from jobs.resolved import resolve
 from jobs.runner import new_run_id, summary_of
 from jobs.scoring import sink_rows, told_of
 from jobs.storage import Folder, job_folder
@@ -31,9 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embercast")
 
-_STAGED: Final = "retry"
-#: MERGE takes a commit's metadata from the session alone.
-_METADATA: Final = "spark.databricks.delta.commitInfo.userMetadata"
+#: Commits of the sink that are looked at: there may be some of others on top of ours.
+_JUST_NOW: Final = 20
 
 
 def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
@@ -58,10 +55,11 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         lease.rows = count
         totals = Totals()
         if count:
-            counts = _stage(rows, resolved, run_id, folder)
+            rows, counts = sink_rows(rows, resolved, run_id)
+            merging.stage(rows, folder)
             lease.check()
-            totals.add(_merge(spark, resolved, run_id, folder), counts.get)
-            folder.delete(_STAGED)
+            _merge(definition, json.dumps(told_of(resolved, run_id)))(spark, definition.sink.delta, folder)
+            totals.add(_version(spark, definition, run_id), counts.get)
     return summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start)
 
 
@@ -83,48 +81,15 @@ def _failed(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     return tables.read_source(spark, definition).join(keys, key, "left_semi")
 
 
-def _stage(rows: DataFrame, resolved: Resolved, run_id: str, folder: Folder) -> Any:
-    """Scores the rows into the table beside the sink. Returns what counts them."""
-    scored, counts = sink_rows(rows, resolved, run_id)
-    folder.delete(_STAGED)  # of a run that died
-    scored.write.format("delta").save(folder.path(_STAGED))
-    return counts
-
-
-def _merge(spark: SparkSession, resolved: Resolved, run_id: str, folder: Folder) -> int:
-    """Puts the staged rows in the place of those that failed. Returns the sink's version."""
-    definition = resolved.definition
-    staged = spark.read.format("delta").load(folder.path(_STAGED))
-    key = definition.source.row_key
-    doubles = staged.groupBy(*key).count().where("count > 1").count()
-    if doubles:
-        raise RunError(
-            f"expected one row for each key, {doubles:,} keys of failed rows have several in "
-            f"{definition.source.shown}: nothing was replaced. `embercast plan --check-keys` counts them"
-        )
-    table = tables.delta_table(spark, definition.sink.delta)
-    same = " AND ".join(f"sink.`{name}` <=> again.`{name}`" for name in key)
+def _merge(definition: JobDefinition, metadata: str) -> merging.Merge:
     own = f"sink._run_id LIKE '{definition.identity}-%' AND sink.`{definition.sink.output}`.error.retryable"
-    with _told(spark, json.dumps(told_of(resolved, run_id))):
-        table.alias("sink").merge(staged.alias("again"), f"{same} AND {own}").whenMatchedUpdateAll().execute()
-    for row in table.history(_JUST_NOW).select("version", "userMetadata").collect():
+    return merging.Merge(key=definition.source.row_key, only=own, insert=False, metadata=metadata)
+
+
+def _version(spark: SparkSession, definition: JobDefinition, run_id: str) -> int:
+    """The sink's version that a run made."""
+    log = tables.delta_table(spark, definition.sink.delta).history(_JUST_NOW)
+    for row in log.select("version", "userMetadata").collect():
         if f'"{run_id}"' in (row["userMetadata"] or ""):
             return int(row["version"])
     raise RunError(f"expected a commit of run {run_id} in {definition.sink.shown}, there is none: run it again")
-
-
-#: Commits of the sink that are looked at: there may be some of others on top of ours.
-_JUST_NOW: Final = 20
-
-
-@contextmanager
-def _told(spark: SparkSession, metadata: str) -> Iterator[None]:
-    before = spark.conf.get(_METADATA, None)
-    spark.conf.set(_METADATA, metadata)
-    try:
-        yield
-    finally:
-        if before is None:
-            spark.conf.unset(_METADATA)
-        else:
-            spark.conf.set(_METADATA, before)

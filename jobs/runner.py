@@ -14,11 +14,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs import changes, epochs, limits, tables, trial
+from jobs import changes, epochs, feed, limits, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits, Totals
 from jobs.errors import LimitReachedError, RunError, TooManyFailedRowsError
 from jobs.lease import Lease
+from jobs.pending import pending
 from jobs.progress import Progress
 from jobs.provenance import Provenance
 from jobs.references import mask
@@ -47,30 +48,33 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     LeaseHeldError or RunError where the run fails; TooManyFailedRowsError, with the summary, where more rows failed
     than ``errors.max_fraction`` allows; LimitReachedError where ``limits`` refuse the run or, with the summary, end it.
     """
+    if definition.sink.mode == "replace_where":
+        from jobs.backfill import backfill
+
+        return backfill(definition, spark=spark)
     start = time.monotonic()
     run_id = new_run_id(definition)
     resolved = resolve(spark, definition)
+    feed.check(spark, definition)
     source = tables.stream_source(spark, definition)
     location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
     folder = job_folder(spark, definition, location)
     with Lease(folder, run_id) as lease:
         found = epochs.begin(spark, definition, folder, Provenance.of(resolved.model))
         place = epochs.target(definition, folder, found)
-        planned = _expect(spark, resolved, place)
+        planned = _expect(spark, resolved, pending(spark, definition, place, folder, found.scoring.checkpoint).new)
         lease.rows = planned.rows
         _check_source(spark, folder, definition, source, found.scoring.checkpoint, place, accept=accept_schema)
         limits.check(definition, planned)
         tables.create(spark, place, resolved.sink_schema)
         with Progress(planned.rows) as progress:
             watch = limits.Watch(definition, planned, start)
-            commits = Commits(resolved, run_id, found.scoring, place, lease, progress.committed, watch)
-            ended, source_version = _scored(spark, source, commits, folder, found)
+            commits = Commits(resolved, run_id, found.scoring, place, folder, lease, progress.committed, watch)
+            reason, source_version = _scored(spark, source, commits, folder, found)
     summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
-    if isinstance(ended, LimitReachedError):
-        raise LimitReachedError(str(ended), summary)
-    if summary.failed_fraction > definition.errors.max_fraction:
-        raise TooManyFailedRowsError(_too_many(definition, summary, early=ended is not None), summary)
-    return summary
+    if isinstance(reason, LimitReachedError):
+        raise LimitReachedError(str(reason), summary)
+    return ended(definition, summary, early=reason is not None)
 
 
 def _scored(
@@ -89,6 +93,13 @@ def _scored(
     return None, source_version
 
 
+def ended(definition: JobDefinition, summary: Summary, *, early: bool = False) -> Summary:
+    """The summary. Raises TooManyFailedRowsError with it where more rows failed than are allowed."""
+    if summary.failed_fraction > definition.errors.max_fraction:
+        raise TooManyFailedRowsError(_too_many(definition, summary, early=early), summary)
+    return summary
+
+
 def new_run_id(definition: JobDefinition) -> str:
     """The job's identity, the time in UTC and a few digits by chance."""
     return f"{definition.identity}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
@@ -103,9 +114,8 @@ def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> st
     )
 
 
-def _expect(spark: SparkSession, resolved: Resolved, place: Place) -> Planned:
+def _expect(spark: SparkSession, resolved: Resolved, rows: int) -> Planned:
     """What the run should take; the trial's worker has the model loaded when the run begins."""
-    rows = tables.count(spark, resolved.definition, place).new
     if not rows:
         return trial.expect(0, trial.NONE, resolved.slots)
     taken = trial.take(spark, resolved)

@@ -125,8 +125,10 @@ class Source(Place):
     where: Text | None = Field(
         default=None, description="a SQL condition that rows must meet, a text", examples=["lang = 'en'"]
     )
-    changes: Literal["fail"] = Field(
-        default="fail", description="fail (updates and deletes in the source stop the run)", examples=["fail"]
+    changes: Literal["fail", "ignore", "rescore"] = Field(
+        default="fail",
+        description="fail, ignore or rescore: what updates and deletes of rows in the source mean for rows in the sink",
+        examples=["rescore"],
     )
     ddl: Text | None = Field(
         default=None,
@@ -156,6 +158,18 @@ class Source(Place):
         if fold is not None and MESSAGES in taken[1:]:
             raise refuse(f"a key without {MESSAGES}, which a conversation has", MESSAGES, "rename it in a view")
         return fold
+
+    @property
+    def fed(self) -> bool:
+        """Whether it is read by Delta's change data feed."""
+        return self.changes != "fail"
+
+    @field_validator("changes")
+    @classmethod
+    def _delta_has_a_feed(cls, changes: T, info: ValidationInfo) -> T:
+        if changes != "fail" and (info.data.get("format") != "delta" or info.data.get("fold") is not None):
+            raise refuse("changes: fail for files and for turns", str(changes), "remove it, or read a Delta table")
+        return changes
 
     @field_validator("format")
     @classmethod
@@ -253,7 +267,18 @@ class Sink(Place):
     keep: Names = Field(
         default_factory=list, description="columns of the source to keep beside the key, a list", examples=[["product"]]
     )
-    mode: Literal["append"] = Field(default="append", description="append", examples=["append"])
+    mode: Literal["append", "merge", "replace_where"] = Field(
+        default="append",
+        description="append, merge (a row takes the place of that with its key) or replace_where (all rows of "
+        "the source are scored and take the place of the rows that meet replace_where)",
+        examples=["append"],
+    )
+    replace_where: Text | None = Field(
+        default=None,
+        validate_default=True,
+        description="a SQL condition on the sink, which every row of a run meets",
+        examples=["ds = '${var:ds}'"],
+    )
     parse: Name | None = Field(
         default=None,
         description="the name of one more column: the first choice's value, typed by the schema of response_format",
@@ -271,6 +296,16 @@ class Sink(Place):
         if format == FORMAT and info.data.get("table") is not None:
             raise refuse("a path for files", "a table", "write path: folder in place of table:")
         return format
+
+    @field_validator("replace_where")
+    @classmethod
+    def _mode_has_its_condition(cls, condition: str | None, info: ValidationInfo) -> str | None:
+        mode = info.data.get("mode", "append")
+        if mode == "replace_where" and condition is None:
+            raise refuse("a condition beside mode: replace_where", "none", "write replace_where: ds = '${var:ds}'")
+        if mode != "replace_where" and condition is not None:
+            raise refuse(f"no replace_where for mode: {mode}", "one", "remove it, or write mode: replace_where")
+        return condition
 
     @field_validator("output")
     @classmethod

@@ -63,8 +63,13 @@ def new_rows(batch: DataFrame, definition: JobDefinition, place: Place) -> DataF
 
 
 def stream_source(spark: SparkSession, definition: JobDefinition) -> DataFrame:
-    """The source as a stream of its new rows, ``where`` applied, all columns."""
+    """The source as a stream of its new rows, ``where`` applied, all columns; of its changes where they are read.
+
+    Changes that are followed are not cut by ``where``: a row may stop to meet it.
+    """
     with _named(definition.source):
+        if definition.source.changes == "rescore":
+            return _stream(spark, definition)
         return _where(_shaped(_stream(spark, definition), definition), definition.source)
 
 
@@ -76,6 +81,8 @@ def _stream(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     if compute.max_files_per_commit is None or source.format == "delta":  # Spark's file source takes one of the two
         limit = nbytes(compute.max_bytes_per_commit or BYTES_PER_COMMIT)
         reader = reader.option("maxBytesPerTrigger", limit)
+    if source.fed:
+        reader = reader.option("readChangeFeed", True)
     if source.format != "delta":
         reader = reader.schema(_load(spark, source).schema)
         reader = reader.option("maxFileAge", "36500d")  # older files than the newest by a week are ignored otherwise

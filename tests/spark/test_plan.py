@@ -20,7 +20,6 @@ from jobs.plan import plan
 from jobs.runner import run
 from jobs.sample import sample
 from jobs.storage import job_folder
-from jobs.tables import scored_rows
 from tests import tiny
 from tests.spark import plain
 from tests.spark.job import add, define, rows
@@ -85,7 +84,7 @@ def job_files(folder: Path) -> dict[str, bytes]:
 
 
 def refused(spark: SparkSession, definition: JobDefinition) -> list[str]:
-    return list(obstacles(spark, definition, scored=scored_rows(spark, definition)))
+    return list(obstacles(spark, definition))
 
 
 def test_plan_names_a_run_under_way_and_leaves_its_lease(spark: SparkSession, folder: Path, tmp_path: Path) -> None:

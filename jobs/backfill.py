@@ -1,0 +1,79 @@
+"""backfill(definition): all rows of a source in the place of a part of the sink, in one commit. Runs on the driver.
+
+Doing it twice is the same as once: that is what ``mode: replace_where`` is for, a partition at a time (``--var ds=…``).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from engine.errors import SchemaError
+from jobs import limits, tables, trial
+from jobs.commits import Totals
+from jobs.lease import Lease
+from jobs.references import reveal
+from jobs.resolved import Resolved, resolve
+from jobs.runner import ended, new_run_id, summary_of
+from jobs.scoring import sink_rows, told_of
+from jobs.storage import job_folder
+from jobs.summary import Summary
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from jobs.definition import JobDefinition
+
+
+def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
+    """Scores every row of the source; they take the place of this job's rows that meet ``sink.replace_where``.
+
+    Args:
+        definition: the job, of mode replace_where.
+        spark: with Delta (``jobs.session``).
+
+    A source without rows leaves none there. Raises what ``jobs.runner.run`` does, and SchemaError for a condition that
+    the sink's columns can't answer.
+    """
+    start = time.monotonic()
+    run_id = new_run_id(definition)
+    resolved = resolve(spark, definition)
+    _check(spark, resolved)
+    location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
+    with Lease(job_folder(spark, definition, location), run_id) as lease:
+        rows = tables.read_source(spark, definition)
+        tried = trial.try_out(spark, trial.take(spark, resolved))
+        planned = trial.expect(rows.count(), tried, resolved.slots)
+        lease.rows = planned.rows
+        limits.check(definition, planned)
+        scored, counts = sink_rows(rows, resolved, run_id)
+        lease.check()
+        _replace(scored, definition, json.dumps(told_of(resolved, run_id)))
+        totals = Totals()
+        totals.add(tables.delta_table(spark, definition.sink.delta).history(1).first()["version"], counts.get)
+    return ended(definition, summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start))
+
+
+def _check(spark: SparkSession, resolved: Resolved) -> None:
+    from pyspark.errors import AnalysisException
+
+    condition = reveal(resolved.definition.sink.replace_where)
+    try:
+        spark.createDataFrame([], resolved.sink_schema).where(condition or "").schema  # noqa: B018 - Spark looks at it
+    except AnalysisException as error:
+        raise SchemaError(
+            f"expected sink.replace_where to be a condition on the sink's columns, {error.getMessage()}. "
+            "Columns of the source are there where sink.keep names them"
+        ) from error
+
+
+def _replace(scored: DataFrame, definition: JobDefinition, metadata: str) -> None:
+    sink = definition.sink.delta
+    own = f"({reveal(definition.sink.replace_where)}) AND _run_id LIKE '{definition.identity}-%'"
+    writer = scored.write.format("delta").mode("overwrite").option("replaceWhere", own)
+    writer = writer.option("userMetadata", metadata)
+    if sink.table is None:
+        writer.save(reveal(sink.path))
+    else:
+        writer.saveAsTable(reveal(sink.table))
