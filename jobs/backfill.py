@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import SchemaError
-from jobs import limits, tables, trial
+from jobs import letters, limits, tables, trial
 from jobs.commits import Totals
 from jobs.lease import Lease
 from jobs.references import reveal
@@ -41,7 +41,8 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     resolved = resolve(spark, definition)
     _check(spark, resolved)
     location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
-    with Lease(job_folder(spark, definition, location), run_id) as lease:
+    folder = job_folder(spark, definition, location)
+    with Lease(folder, run_id) as lease:
         rows = tables.read_source(spark, definition)
         tried = trial.try_out(spark, trial.take(spark, resolved))
         planned = trial.expect(rows.count(), tried, resolved.slots)
@@ -52,6 +53,7 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         _replace(scored, definition, json.dumps(told_of(resolved, run_id)))
         totals = Totals()
         totals.add(tables.delta_table(spark, definition.sink.delta).history(1).first()["version"], counts.get)
+        letters.note(spark, definition, folder)
     return ended(definition, summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start))
 
 

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Final
 
-from jobs import limits, merging, tables, trial
+from jobs import letters, limits, merging, tables, trial
 from jobs.commits import Totals
 from jobs.epochs import Epochs
 from jobs.errors import RunError
@@ -60,6 +60,7 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
             lease.check()
             _merge(definition, json.dumps(told_of(resolved, run_id)))(spark, definition.sink.delta, folder)
             totals.add(_version(spark, definition, run_id), counts.get)
+        letters.note(spark, definition, folder)
     return summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start)
 
 

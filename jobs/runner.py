@@ -14,7 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jobs import changes, epochs, feed, limits, tables, trial
+from jobs import changes, epochs, feed, letters, limits, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits, Totals
 from jobs.errors import LimitReachedError, RunError, TooManyFailedRowsError
@@ -71,6 +71,7 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
             watch = limits.Watch(definition, planned, start)
             commits = Commits(resolved, run_id, found.scoring, place, folder, lease, progress.committed, watch)
             reason, source_version = _scored(spark, source, commits, folder, found)
+        letters.note(spark, definition, folder)
     summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
     if isinstance(reason, LimitReachedError):
         raise LimitReachedError(str(reason), summary)

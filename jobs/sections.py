@@ -325,7 +325,7 @@ class Sink(Place):
 
 
 class Errors(Section):
-    """How many rows may fail."""
+    """How many rows may fail, and where those that did are kept."""
 
     max_fraction: float = Field(
         default=0.01,
@@ -335,6 +335,24 @@ class Errors(Section):
         description="the share of rows that may fail, a number from 0 to 1",
         examples=[0.01],
     )
+    table: Text | None = Field(
+        default=None, description="a table of the rows that failed and were not scored since", examples=["shop.failed"]
+    )
+    path: Text | None = Field(
+        default=None, description="the path of such a table, in place of table", examples=[".demo/tables/failed"]
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _one_place(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("table") is not None:
+            raise refuse("either table or path", "both", "remove one")
+        return path
+
+    @property
+    def letters(self) -> Place | None:
+        """Where the rows that failed are kept; None where they are not."""
+        return None if self.table is self.path is None else Place(table=self.table, path=self.path)
 
 
 def _no_columns_of_its_own(key: str, value: object, info: ValidationInfo) -> None:

@@ -95,7 +95,7 @@ def _stream(spark: SparkSession, definition: JobDefinition) -> DataFrame:
 
 def read_sink(spark: SparkSession, definition: JobDefinition) -> DataFrame | None:
     """The sink as it is now, None where there is none yet."""
-    return _read_delta(spark, definition.sink.delta) if sink_exists(spark, definition) else None
+    return read(spark, definition.sink.delta) if sink_exists(spark, definition) else None
 
 
 def sink_exists(spark: SparkSession, definition: JobDefinition) -> bool:
@@ -247,14 +247,15 @@ def _named(place: Place) -> Iterator[None]:
 
 def _load(spark: SparkSession, source: Source) -> DataFrame:
     if source.format == "delta":
-        return _read_delta(spark, source)
+        return read(spark, source)
     reader = spark.read.format(_READERS.get(source.format, source.format))
     if source.ddl is not None:
         reader = reader.schema(reveal(source.ddl))
     return reader.options(**{name: reveal(value) for name, value in source.options.items()}).load(reveal(source.path))
 
 
-def _read_delta(spark: SparkSession, place: Place) -> DataFrame:
+def read(spark: SparkSession, place: Place) -> DataFrame:
+    """A Delta table as it is now."""
     if place.table is not None:
         return spark.read.table(reveal(place.table))
     return spark.read.format("delta").load(reveal(place.path))
@@ -267,7 +268,7 @@ def own_rows(spark: SparkSession, definition: JobDefinition, place: Place | None
     place = place or definition.sink.delta
     if not _is_delta(spark, place):
         return None
-    rows = _read_delta(spark, place)
+    rows = read(spark, place)
     if PROVENANCE[0] not in rows.columns:
         return None
     return rows.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-"))

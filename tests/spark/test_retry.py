@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from delta.tables import DeltaTable
 
 from jobs.cli import app
 from jobs.errors import RunError
@@ -14,7 +15,7 @@ from jobs.retry import retry
 from jobs.runner import run
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
-from tests.spark.job import add, define, ids, sink
+from tests.spark.job import add, define, ids, rows, sink
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,7 +27,6 @@ BODIES = ["a good day", "they were not there", "now", "call me first"]
 
 def fail(spark: SparkSession, folder: Path, where: str, code: str, *, retryable: bool) -> None:
     """Makes rows of the sink ones that failed."""
-    from delta.tables import DeltaTable
     from pyspark.sql import functions as f
 
     error = f.struct(f.lit(code).alias("code"), f.lit("so").alias("message"), f.lit(retryable).alias("retryable"))
@@ -60,6 +60,29 @@ def test_only_rows_that_a_retry_can_help_are_scored(
     ]
     assert app(["run", f"{tmp_path}/job.yaml", "--retry-failed"], standalone_mode=False) == 0
     assert (ids(spark, tmp_path), run(definition, spark=spark).rows) == ([0, 1, 2, 3], 0)
+
+
+def test_rows_that_failed_are_kept_in_a_table_until_they_are_scored(
+    spark: SparkSession, sentiment: Path, tmp_path: Path
+) -> None:
+    broken = rows(spark, ["x"] * 2, first=10).selectExpr("id", "product", "CAST(X'C328' AS STRING) body")
+    add(spark, tmp_path, BODIES)
+    broken.write.format("delta").mode("append").save(f"{tmp_path}/source")
+    definition = define(tmp_path, sentiment, errors={"max_fraction": 1.0, "path": f"{tmp_path}/letters"})
+    first = run(definition, spark=spark)
+
+    def letters() -> list[tuple[int, str, int, str]]:
+        found = spark.read.format("delta").load(f"{tmp_path}/letters").orderBy("id").collect()
+        assert {row["_job"] for row in found} <= {definition.identity}
+        return [(row["id"], row["code"], row["attempts"], row["_run_id"]) for row in found]
+
+    assert letters() == [(10, "invalid_text", 1, first.run_id), (11, "invalid_text", 1, first.run_id)]
+    DeltaTable.forPath(spark, f"{tmp_path}/source").update("id = 10", {"body": "'well now'"})
+    fail(spark, tmp_path, "id IN (10, 11)", "unreadable", retryable=True)
+    again = retry(definition, spark=spark)
+    assert letters() == [(11, "invalid_text", 2, again.run_id)]
+    assert retry(definition, spark=spark).rows == 0
+    assert letters() == [(11, "invalid_text", 2, again.run_id)]
 
 
 def test_a_row_that_is_gone_keeps_its_error(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:

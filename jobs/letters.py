@@ -1,0 +1,90 @@
+"""The table of rows that failed and were not scored since: key, error, attempts, versions. Runs on the driver.
+
+It is made of the sink after each run, of the runs that are not in it yet: a run that died before that leaves it to the
+next one. Several jobs may share one.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from jobs import tables
+from jobs.sections import Place
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+    from jobs.definition import JobDefinition
+    from jobs.storage import Folder
+
+#: Up to which version of the sink it is written, in the job's folder.
+NOTED: Final = "letters.json"
+
+
+def note(spark: SparkSession, definition: JobDefinition, folder: Folder) -> None:
+    """Adds the rows that failed since the last time, counts another attempt of those that failed again, and takes out
+    those that were scored meanwhile. Nothing where the definition names no table.
+    """
+    place, rows = definition.errors.letters, tables.own_rows(spark, definition)
+    if place is None or rows is None:
+        return
+    since = json.loads(folder.read(NOTED))["version"] if folder.exists(NOTED) else -1
+    version, runs = _runs(spark, definition, since)
+    if not runs:
+        return
+    tables.create(spark, place, _schema(definition, rows.schema))
+    new = rows.where(rows["_run_id"].isin(sorted(runs)))
+    failed = f"{definition.sink.output}.error.code IS NOT NULL"
+    _take_out(spark, definition, place, new.where(f"NOT ({failed})"))
+    _add(spark, definition, place, new.where(failed))
+    folder.write(NOTED, json.dumps({"version": version}))
+
+
+def _runs(spark: SparkSession, definition: JobDefinition, since: int) -> tuple[int, set[str]]:
+    """The sink's version, and the runs of this job whose commits came after version ``since``."""
+    log = tables.delta_table(spark, definition.sink.delta).history().where(f"version > {since}")
+    told = log.select("version", "userMetadata").collect()
+    own = [row["userMetadata"] for row in told if f'"{definition.identity}"' in (row["userMetadata"] or "")]
+    return max((row["version"] for row in told), default=since), {json.loads(one)["run"] for one in own}
+
+
+def _schema(definition: JobDefinition, sink: StructType) -> StructType:
+    from pyspark.sql.types import StructType
+
+    own = "_job STRING, code STRING, message STRING, retryable BOOLEAN, attempts INT, _run_id STRING, "
+    told = StructType.fromDDL(f"{own}_model_version STRING, _scored_at TIMESTAMP")
+    return StructType([*(sink[name] for name in definition.source.row_key), *told.fields])
+
+
+def _add(spark: SparkSession, definition: JobDefinition, place: Place, failed: DataFrame) -> None:
+    from pyspark.sql import functions as f
+
+    error = f"{definition.sink.output}.error"
+    letters = failed.select(
+        *definition.source.row_key,
+        f.lit(definition.identity).alias("_job"),
+        *(f.col(f"{error}.{name}") for name in ("code", "message", "retryable")),
+        f.lit(1).alias("attempts"),
+        *("_run_id", "_model_version", "_scored_at"),
+    ).dropDuplicates(definition.source.row_key)
+    again = {name: f"new.`{name}`" for name in letters.columns} | {"attempts": "letter.attempts + 1"}
+    into = _merge(spark, definition, place, letters)
+    into.whenMatchedUpdate("letter._run_id != new._run_id", again).whenNotMatchedInsertAll().execute()
+
+
+def _take_out(spark: SparkSession, definition: JobDefinition, place: Place, scored: DataFrame) -> None:
+    """Of the rows that were scored those that stand in the table: it is small, the rows are not."""
+    from pyspark.sql import functions as f
+
+    key = definition.source.row_key
+    letters = tables.read(spark, place).where(f.col("_job") == definition.identity).select(*key)
+    known = scored.select(*key).join(f.broadcast(letters), key, "left_semi").distinct()
+    _merge(spark, definition, place, known).whenMatchedDelete().execute()
+
+
+def _merge(spark: SparkSession, definition: JobDefinition, place: Place, rows: DataFrame) -> Any:
+    same = " AND ".join(f"letter.`{name}` <=> new.`{name}`" for name in definition.source.row_key)
+    own = f"letter._job = '{definition.identity}'"
+    return tables.delta_table(spark, place).alias("letter").merge(rows.alias("new"), f"{same} AND {own}")
