@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +85,12 @@ def infer_task(model_dir: Path) -> str | None:
     """The task a plain folder tells of itself: embeddings where it ships a pooling, else by its architecture."""
     if (model_dir / "1_Pooling" / "config.json").exists():
         return "embeddings"
-    for architecture in read_json(model_dir / "config.json").get("architectures") or []:
+    return task_of(read_json(model_dir / "config.json").get("architectures") or [])
+
+
+def task_of(architectures: Iterable[str]) -> str | None:
+    """The task that a model's class leaves no doubt of; None where it leaves some."""
+    for architecture in architectures:
         for ending, task in _TASK_OF.items():
             if architecture.endswith(ending):
                 return task

@@ -30,8 +30,22 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
 
     Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
     """
-    found = locate(uri)
-    pinned, version, root = found.pinned, found.version, found.root
+    return read(locate(uri), task=task, allow_foreign_code=allow_foreign_code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Located:
+    """A pinned model's files on this machine: ``root`` is the folder that MLflow or ``save_pretrained`` wrote."""
+
+    uri: str
+    pinned: str
+    version: str | None
+    root: Path
+
+
+def read(found: Located, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
+    """What ``resolve`` says of a model whose files are on this machine; raises as it does."""
+    uri, pinned, version, root = found.uri, found.pinned, found.version, found.root
     logged = (root / flavor.FILE).exists()
     if logged and not flavor.READ & artifact.flavors(root).keys():
         return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
@@ -46,20 +60,11 @@ def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = Fal
     return replace(ref, notes=(*ref.notes, *notes))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Located:
-    """A pinned model's files on this machine: ``root`` is the folder that MLflow or ``save_pretrained`` wrote."""
-
-    pinned: str
-    version: str | None
-    root: Path
-
-
 def locate(uri: str) -> Located:
     """Pins a model and fetches its files, of which nothing is read. Raises ModelNotFoundError."""
     pinned, version = pin(uri)
     root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
-    return Located(pinned=pinned, version=version, root=root)
+    return Located(uri=uri, pinned=pinned, version=version, root=root)
 
 
 def pin(uri: str) -> tuple[str, str | None]:
