@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from udfs.pyfunc.adopt import adopt
+    from udfs.pyfunc.adoption import adopt
     from udfs.pyfunc.log import log_model
     from udfs.pyfunc.model import load
     from udfs.pyfunc.save import save_model
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["adopt", "load", "log_model", "save_model"]
 
 _ROOMS = {
-    "adopt": "udfs.pyfunc.adopt",
+    "adopt": "udfs.pyfunc.adoption",
     "load": "udfs.pyfunc.model",
     "log_model": "udfs.pyfunc.log",
     "save_model": "udfs.pyfunc.save",

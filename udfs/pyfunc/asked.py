@@ -47,7 +47,9 @@ def params_of(said: str, given: Mapping[str, Any], template: str | None = None) 
     return taken
 
 
-def signature(task: str, params: Mapping[str, Any], given: ModelSignature | None) -> ModelSignature | None:
+def signature(
+    task: str, params: Mapping[str, Any], given: ModelSignature | None, template: str | None = None
+) -> ModelSignature | None:
     """The signature of a task, with the parameters and the columns of the user's; None for results it can't hold.
 
     Args:
@@ -55,16 +57,18 @@ def signature(task: str, params: Mapping[str, Any], given: ModelSignature | None
         params: logged with the model: the defaults of the signature's parameters.
         given: its parameters stand before the task's own, under the names they have there. Its inputs are taken where
             they name columns of the task; its outputs never are, since each task has its own.
+        template: around the prompt.
 
-    Raises SchemaError for other columns, and where a signature is asked of a task with binary results.
+    Raises SchemaError for other columns, and where outputs are asked of a task with binary results.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ParamSchema
 
-    if given is None and any(pa.types.is_binary(one.type) for one in schema_of(task).fields):
+    outputs = given is not None and given.outputs is not None
+    if not outputs and any(pa.types.is_binary(one.type) for one in schema_of(task).fields):
         log.warning("%s gives bytes, which stock spark_udf refuses: logged without a signature, score with a job", task)
         return None
-    own = signature_of(task, params)
+    own = signature_of(task, params if template is None else {**params, "prompt_template": template})
     if given is None:
         return own
     theirs = [one for one in given.params.params if _names(task, one) <= _taken(task)] if given.params else []

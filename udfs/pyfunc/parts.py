@@ -161,7 +161,7 @@ def _model_type(task: str, home: Path) -> str:
         raise UnsupportedTaskError(f"expected a model that {task} runs, got a {config.model_type}: give its own task")
     found = known[type(config)]
     classes = [one.__name__ for one in (found if isinstance(found, tuple) else (found,))]
-    return next((one for one in config.architectures or () if one in classes), classes[0])
+    return str(next((one for one in config.architectures or () if one in classes), classes[0]))
 
 
 def _read(home: Path, task: str) -> dict[str, Any]:
@@ -170,9 +170,13 @@ def _read(home: Path, task: str) -> dict[str, Any]:
 
     load = {"tokenizer": load_tokenizer, "features": load_features}
     try:
-        return {_NEEDED[need]: load[need](home) for need in task_class(task).needs if need in _NEEDED}
+        found = {_NEEDED[need]: load[need](home) for need in task_class(task).needs if need in _NEEDED}
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"expected what prepares the inputs of {task} in {home}, got: {error}") from error
+    for one in found.values():
+        if "local_files_only" in getattr(one, "init_kwargs", {}):
+            one.init_kwargs["local_files_only"] = False  # which would be saved with it
+    return found
 
 
 def _components(given: Mapping[str, Any], processor: Any, task: str) -> dict[str, Any]:

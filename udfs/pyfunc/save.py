@@ -86,7 +86,7 @@ def save_model(
     params = asked.params_of(parts.said, model_config or {}, prompt_template)
     described = mlflow_model or Model()
     described.metadata = stock.metadata(parts.task, metadata or described.metadata or {}, prompt_template)
-    described.signature = asked.signature(parts.task, params, signature)
+    described.signature = asked.signature(parts.task, params, signature, prompt_template)
     root = Path(path).absolute()
     _validate_and_prepare_target_save_path(str(root))
     code = _validate_and_copy_code_paths(code_paths, str(root))

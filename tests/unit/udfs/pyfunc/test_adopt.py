@@ -108,6 +108,8 @@ def test_a_model_logged_here_is_brought_to_this_release(tmp_path: Path) -> None:
             str(folder), name="model", input_example="a", model_config={"top_k": 1}, definition={"batch_tokens": 99}
         )
         pinned = udfs.pyfunc.adopt(info.model_uri, name="feelings", definition=FLOAT32)
+    own = mlflow.models.Model.load(pinned).flavors["python_function"]["embercast"]
+    assert (own["batch_tokens"], own["dtype"]) == (99, "float32")
     assert mlflow.active_run() is None
     assert run.info.run_id == mlflow.get_logged_model(info.model_id).source_run_id
     logged = mlflow.models.Model.load(pinned)

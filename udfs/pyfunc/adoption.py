@@ -9,6 +9,7 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from engine.models import registry
 from engine.models.flavor import FILE, READ
 from engine.models.ref import ModelRef
 from udfs.pyfunc import asked, engine_flavor, requirements, stock
+from udfs.pyfunc.definition import FORMAT, KEY, Definition
 from udfs.pyfunc.embercast_loader import ARCHIVE
 from udfs.pyfunc.example import example_of
 from udfs.pyfunc.log import log_artifact
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embercast")
 
+#: What a new version says for itself.
+_NEW: Final = {"task", "release", "format"}
 #: Files that are written anew.
 _WRITTEN: Final = (FILE, ARCHIVE, "input_example.json", "serving_input_example.json", "registered_model_meta")
 
@@ -47,7 +51,7 @@ def adopt(
         name: of the registered model; None takes that of a models:/ URI.
         task: None takes what the model was logged with.
         alias: moved to the new version; None moves none.
-        definition: dtype, device, batch_tokens, backend over their defaults.
+        definition: dtype, device, batch_tokens, backend over those of a model that was logged here, or their defaults.
 
     Returns the new version, ``models:/name/4``; its metadata say ``adopted_from: models:/name/3``. Parameters that were
     logged stay, and have the task's names. A model of an earlier embercast is brought to this release.
@@ -84,20 +88,34 @@ def _write(path: str, *, mlflow_model: Any, root: Path, ref: ModelRef, definitio
     old, into = Model.load(str(root)), Path(path)
     shutil.copytree(root, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_WRITTEN, "__pycache__"))
     logged = {key: value for key, value in ref.params.items() if key != "prompt_template"}
-    params = asked.params_of(ref.task, logged, ref.params.get("prompt_template"))
+    template = ref.params.get("prompt_template")
+    params = asked.params_of(ref.task, logged, template)
     known = {**(old.metadata or {}), "adopted_from": ref.pinned}
     mlflow_model.metadata = stock.metadata(ref.task, known, None)
     theirs = getattr(old.signature, "params", None)
-    mlflow_model.signature = asked.signature(ref.task, params, ModelSignature(params=theirs) if theirs else None)
+    given = ModelSignature(params=theirs) if theirs else None
+    mlflow_model.signature = asked.signature(ref.task, params, given, template)
     example = _example(old, root, ref.task)
     if example is not None:
         _save_example(mlflow_model, example, str(into))
     for flavor in READ & old.flavors.keys():
         mlflow_model.add_flavor(flavor, **old.flavors[flavor])
-    engine_flavor.add(mlflow_model, into, task=ref.task, definition=definition, params=params)
+    settings = {**_settings(old), **definition}
+    engine_flavor.add(mlflow_model, into, task=ref.task, definition=settings, params=params)
     packages = requirements.needed(ref.task, [root, ref.model_dir], adapter=ref.adapter_dir is not None)
     requirements.write(into, packages)
     seal(mlflow_model, into)
+
+
+def _settings(old: Model) -> dict[str, Any]:
+    """How a model that was logged here is computed. Raises ModelError where a later release says it otherwise."""
+    own = old.flavors.get("python_function", {}).get(KEY) or {}
+    if own.get("format", FORMAT) > FORMAT:
+        raise ModelError(
+            f"expected a model of format {FORMAT} or before, embercast {own.get('release')} logged it in format "
+            f"{own['format']}: adopt it with that release or a later"
+        )
+    return {one.name: own[one.name] for one in fields(Definition) if one.name in own.keys() - _NEW}
 
 
 def _example(old: Model, root: Path, task: str) -> Any:
