@@ -36,7 +36,7 @@ def _frame(task: str, given: Any) -> pd.DataFrame:
 
     roles = schema_of(task).inputs
     if isinstance(given, pd.DataFrame):
-        frame = given.set_axis([roles[0].name], axis=1) if given.shape[1] == 1 and given.columns[0] == 0 else given
+        frame = given.set_axis([roles[0].name], axis=1) if [*map(str, given.columns)] == ["0"] else given
     elif isinstance(given, Mapping):
         main = given.get(roles[0].name)
         several = isinstance(main, list) and not _is_one(main, roles[0])
