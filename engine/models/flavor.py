@@ -23,6 +23,8 @@ READ: Final = frozenset({"transformers", "sentence_transformers"})
 _OLD_LAYOUT: Final = "pipeline"
 #: Where MLflow 2.3 and 2.4 put model_config.
 _OLD_PARAMS: Final = Path("components", "inference_config.txt")
+#: Where ``udfs.pyfunc`` says how a model is scored, in the python_function flavor.
+_OURS: Final = "embercast"
 _TENSORFLOW: Final = (
     "expected PyTorch weights, {uri} was logged with TensorFlow's or Flax's: load it with transformers 4 "
     "(from_pretrained(…, from_tf=True) or from_flax=True), save it with save_pretrained and log that"
@@ -93,7 +95,7 @@ def _sentence_transformer(root: Path, described: dict[str, Any]) -> Logged:
 
 def _task(flavor: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:
     """As ``udfs.pyfunc`` wrote it down; else an ``llm/v1/…`` name before the pipeline that MLflow runs for it."""
-    own = (described["flavors"].get("python_function") or {}).get("embercast")
+    own = (described["flavors"].get("python_function") or {}).get(_OURS)
     if own:
         return str(own["task"])
     named = (flavor.get("inference_task"), (described.get("metadata") or {}).get("task"))
@@ -137,10 +139,20 @@ def _component(root: Path, flavor: Mapping[str, Any], weights: Path, component: 
 
 
 def _params(root: Path, described: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt template, model_config, and the defaults of the signature's parameters over it."""
+    """The prompt template, model_config, and the defaults of the signature's parameters over it.
+
+    A null or empty default of a model that ``udfs.pyfunc`` logged stands for the model's own value.
+    """
     python = described["flavors"].get("python_function") or {}
     template = (described.get("metadata") or {}).get("prompt_template")
-    signature = (described.get("signature") or {}).get("params")
-    defaults = {one["name"]: one.get("default") for one in (json.loads(signature) or [] if signature else [])}
+    defaults = defaults_of(described)
+    if _OURS in python:
+        defaults = {name: value for name, value in defaults.items() if value not in (None, [])}
     config = read_json(root / _OLD_PARAMS) or python.get("config") or {}
     return {**({"prompt_template": template} if template else {}), **config, **defaults}
+
+
+def defaults_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of the parameters in an MLmodel's signature, by name."""
+    signature = (described.get("signature") or {}).get("params")
+    return {one["name"]: one.get("default") for one in (json.loads(signature) or [] if signature else [])}
