@@ -35,10 +35,9 @@ class Nullable(pd.arrays.ArrowExtensionArray):
 
 
 def inputs_of(frame: pd.DataFrame, schema: TaskSchema) -> dict[str, pa.Array]:
-    """The columns of the task's roles that the frame has, in the types of ``schema``; no optional one of mere nulls."""
+    """The columns of the task's roles that the frame has, in the types of ``schema``."""
     roles = [role for role in schema.inputs if role.name in frame.columns]
-    given = [role for role in roles if role.required or frame[role.name].notna().any()]
-    return {role.name: _whole(arrow_column(frame[role.name], role)) for role in given}
+    return {role.name: _whole(arrow_column(frame[role.name], role)) for role in roles}
 
 
 def params_of(frame: pd.DataFrame, names: tuple[str, ...]) -> dict[str, pa.Array]:
@@ -65,7 +64,7 @@ def _param(name: str, column: pd.Series) -> pa.Array:
     try:
         values = pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # its message quotes a value
-        raise SchemaError(f"expected one type of values in the column {name}, got several: give it one") from None
+        raise SchemaError(f"expected values of one type in column {name}, got several: convert them") from None
     if not pa.types.is_floating(values.type):
         return values
     try:

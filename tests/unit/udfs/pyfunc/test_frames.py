@@ -87,7 +87,7 @@ def test_a_column_keeps_its_nulls_in_every_type() -> None:
 
 
 def test_binary_results_are_refused() -> None:
-    with pytest.raises(SchemaError, match=r"stock spark_udf refuses binary results: score with a job, udfs\.score"):
+    with pytest.raises(SchemaError, match="stock spark_udf refuses"):
         signature_of("text-to-audio")
 
 
@@ -117,16 +117,15 @@ def test_columns_of_parameters_have_the_types_that_tasks_take() -> None:
 
 
 def test_a_column_of_several_types_is_refused_without_its_values() -> None:
-    with pytest.raises(SchemaError, match="one type of values in the column top_k, got several") as refused:
+    with pytest.raises(SchemaError, match="values of one type in column top_k, got several") as refused:
         params_of(pd.DataFrame({"top_k": [1, "a secret"]}), ("top_k",))
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None
 
 
-def test_columns_that_mlflow_fills_with_nan_are_left_out_or_null() -> None:
+def test_columns_that_mlflow_fills_with_nan_are_null() -> None:
     """It gives each column that was left out, where columns are told by their place."""
     frame = pd.DataFrame({"text": ["a", None], "text_pair": [float("nan")] * 2, "top_k": [float("nan")] * 2})
-    schema = schema_of("text-classification")
-    assert inputs_of(frame, schema) == {"text": pa.array(["a", None])}
-    assert inputs_of(frame.assign(text=float("nan")), schema) == {"text": pa.nulls(2, pa.string())}
+    nulls = pa.nulls(2, pa.string())
+    assert inputs_of(frame, schema_of("text-classification")) == {"text": pa.array(["a", None]), "text_pair": nulls}
     assert params_of(frame, ("top_k",)) == {}
