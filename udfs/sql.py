@@ -165,7 +165,8 @@ def _pandas_udf(function: Function) -> Any:
     def score_pandas(*columns: pd.Series, **named: pd.Series) -> pd.DataFrame:
         given = function.named(columns, named)
         result = function({name: _column(series, roles.get(name)) for name, series in given.items()})
-        return pa.RecordBatch.from_arrays(result.flatten(), names=result.type.names).to_pandas()
+        frame: pd.DataFrame = pa.RecordBatch.from_arrays(result.flatten(), names=result.type.names).to_pandas()
+        return frame
 
     return pandas_udf(_typed(score_pandas, pd.Series, pd.DataFrame), ddl(function.schema.output))
 
