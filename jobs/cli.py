@@ -223,6 +223,18 @@ def adopt(
 
 
 @app.command(cls=_Command)
+def sql(
+    query: Annotated[str, typer.Argument(help="A statement of Spark SQL.", show_default=False)],
+    rows: Annotated[int, typer.Option("-n", min=1, help="How many rows to show.")] = 20,
+) -> None:
+    """Show what a query gives; the functions of conf/functions.yaml are known to it."""
+    from jobs.query import show
+    from jobs.session import session
+
+    show(session("embercast sql"), query, rows=rows)
+
+
+@app.command(cls=_Command)
 def doctor() -> None:
     """Look at everything a run needs on this machine, and say what to do about what is missing."""
     from jobs.doctor import State, examine

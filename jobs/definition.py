@@ -16,7 +16,7 @@ from jobs import located, problems
 from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
-from jobs.fields import Name, Param, Text, refuse
+from jobs.fields import Param, Task, Text
 from jobs.sections import ComputeSection, Errors, Section, Sink, Source
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class JobDefinition(Section):
         description="models:/name@alias, models:/name/3, runs:/id/path or a folder",
         examples=["models:/sentiment@champion"],
     )
-    task: Name | None = Field(
+    task: Task | None = Field(
         default=None, description="a task (`embercast tasks` lists them)", examples=["text-classification"]
     )
     source: Source = Field(
@@ -85,16 +85,6 @@ class JobDefinition(Section):
     def _sink_fits(cls, sink: Sink, info: ValidationInfo) -> Sink:
         check_sink(sink, info.data)
         return sink
-
-    @field_validator("task")
-    @classmethod
-    def _known_task(cls, task: str | None) -> str | None:
-        from engine.schema import SCHEMAS
-
-        if task is not None and task not in SCHEMAS:
-            near = problems.nearest(task, SCHEMAS)
-            raise refuse(f"a task among {', '.join(SCHEMAS)}", task, f"write task: {near or next(iter(SCHEMAS))}")
-        return task
 
     @property
     def identity(self) -> str:

@@ -1,7 +1,8 @@
 """The pages keep what they promise: tables in step, links that lead somewhere, examples that run.
 
 A fenced block is run where its first line says so: ``python test`` and ``python test spark`` are executed, those of a
-page in their order and in one namespace; ``yaml job`` is read as a job definition. Every other block is only read.
+page in their order and in one namespace; ``yaml job`` is read as a job definition, ``yaml functions`` as a file of SQL
+functions. Every other block is only read.
 """
 
 from __future__ import annotations
@@ -82,6 +83,16 @@ def test_jobs_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         file = tmp_path / f"{i}.yaml"
         file.write_text(body, encoding="utf-8")
         assert load(file).name in body
+
+
+@pytest.mark.parametrize("page", having("yaml functions"))
+def test_functions_are_valid(page: Path, tmp_path: Path) -> None:
+    from jobs.functions import load
+
+    for i, body in enumerate(blocks(page, "yaml functions")):
+        file = tmp_path / f"{i}.yaml"
+        file.write_text(body, encoding="utf-8")
+        assert all(function.name in body for function in load(file))
 
 
 @pytest.mark.parametrize("page", having("python test"))
