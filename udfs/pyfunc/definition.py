@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelError
+from engine.models import flavor
 
 #: The key of the python_function flavor that holds it.
 KEY: Final = "embercast"
@@ -47,10 +48,7 @@ class Definition:
 
         Raises ModelError where it has none, or where a later engine wrote it than this one can read.
         """
-        import yaml
-
-        described: Mapping[str, Any] = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
-        found = (described.get("flavors", {}).get("python_function") or {}).get(KEY)
+        found = ((flavor.described(root).get("flavors") or {}).get("python_function") or {}).get(KEY)
         if found is None:
             raise ModelError(
                 f"expected a model that udfs.pyfunc.log_model logged, {root.name} has no {KEY} in its MLmodel: "

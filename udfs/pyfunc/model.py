@@ -13,7 +13,7 @@ import pyarrow as pa
 from engine.device import choose_device, choose_dtype, detect
 from engine.generation.choice import choose_backend
 from engine.models.bundle import make_bundle
-from engine.models.registry import locate, resolve
+from engine.models.registry import Located, locate, read
 from engine.options import Column, Compute, Request
 from engine.schema import TaskSchema, schema_of
 from engine.tasks import task_class
@@ -84,7 +84,8 @@ def load_artifact(root: Path, model_config: Mapping[str, Any]) -> PyfuncModel:
     Raises ModelError, UnsafeModelError, ParameterError or DeviceError.
     """
     definition = Definition.read(root)
-    ref = resolve(str(root), task=definition.task)
+    found = Located(uri=str(root), pinned=str(root), version=None, root=root)  # a policy was asked where it was located
+    ref = read(found, task=definition.task)
     hardware = detect()
     device = choose_device(definition.device, hardware).value
     half = task_class(ref.task).half
