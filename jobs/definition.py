@@ -64,7 +64,7 @@ class JobDefinition(Section):
     )
     allow_foreign_code: bool = Field(
         default=False,
-        description="true or false: whether a model that is no transformers flavor may run its own code",
+        description="true or false: whether a model may bring code of its own, and a PyFunc run it",
         examples=[True],
     )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])

@@ -18,15 +18,15 @@ from engine.models import activation, adapter, cache, language_model, pooling, q
 from engine.models.auto import auto_class
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
+from engine.models.safety import pickles
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
 log = logging.getLogger(__name__)
 
 _NOT_TOKENIZER: Final = (
+    *pickles.PATTERNS,
     "*.safetensors",
-    "*.bin",
-    "*.pt",
     "*.h5",
     "*.msgpack",
     "*.onnx",

@@ -15,7 +15,7 @@ from engine.device import choose_device, choose_dtype, detect
 from engine.errors import SchemaError
 from engine.generation.choice import choose_backend
 from engine.models.bundle import make_bundle
-from engine.models.registry import locate, resolve
+from engine.models.registry import Located, locate, read
 from engine.options import Column, Compute, Request
 from engine.schema import TaskSchema, schema_of
 from engine.tasks import task_class
@@ -165,7 +165,9 @@ def _loaded(
         batch_tokens=definition.batch_tokens,
         backend=definition.backend,
     )
-    ref = resolve(str(artifact.root), task=definition.task)
+    # A policy was asked where it was located.
+    found = Located(uri=str(artifact.root), pinned=str(artifact.root), version=None, root=artifact.root)
+    ref = read(found, task=definition.task)
     known = parameters(ref, artifact, model_config)
     values = {**known.values, **params}
     parse_params(ref.task, {**dict.fromkeys(task_class(ref.task).required, Column("")), **values})
