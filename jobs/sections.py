@@ -286,7 +286,7 @@ class Tracking(Section):
         default=0,
         ge=0,
         le=1000,
-        description=f"of how many rows of {TRACED} a run makes traces, a whole number from 0 to 1000",
+        description=f"a whole number from 0 to 1000: how many answers of {TRACED} a run makes traces of",
         examples=[20],
     )
     trace_text: bool = Field(

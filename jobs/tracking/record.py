@@ -126,5 +126,13 @@ def _said(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever it is that stops a record, it may not stop the job that it is of
-        told = _LOGIN.sub("", mask(str(error)))
-        log.warning("%s (%s: %s)", what, type(error).__name__, told)
+        log.warning("%s (%s)", what, _words(error))
+
+
+def _words(error: Exception) -> str:
+    """The first line of an error; of Spark's, which may quote rows, its name."""
+    name = type(error).__name__
+    if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):
+        return name
+    first, *_ = str(error).splitlines() or [""]
+    return f"{name}: {_LOGIN.sub('', mask(first))}"

@@ -23,10 +23,14 @@ BODIES = ["a good day", "they were not there", "now", "more than words can say"]
 
 @pytest.fixture(scope="module", autouse=True)
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One database for the module: making its tables takes seconds."""
+    """One database for the module: making its tables takes seconds. Traces go where the process sent its first one."""
+    import mlflow
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path_factory.mktemp('tracking')}/mlflow.db")
+        mlflow.tracing.reset()
         yield
+        mlflow.tracing.reset()
 
 
 @pytest.fixture

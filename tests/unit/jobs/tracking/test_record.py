@@ -157,6 +157,23 @@ def test_a_server_that_goes_away_is_said(
     ]
 
 
+def test_what_spark_says_may_quote_rows_and_is_not_said(
+    experiment: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from pyspark.errors import PySparkValueError
+
+    from jobs.tracking import datasets
+
+    def fail(*_: Any) -> None:
+        raise PySparkValueError("the value 'a customer' of the type STRING cannot be cast")
+
+    monkeypatch.setattr(datasets, "touched", fail)
+    with record() as opened:
+        opened.done(SUMMARY)
+    assert [line.partition("(")[2] for line in caplog.messages] == ["PySparkValueError)"]
+    assert runs(experiment)[0].data.metrics["rows"] == 2000
+
+
 def refuse(*_: Any, **__: Any) -> None:
     raise OSError("gone")
 

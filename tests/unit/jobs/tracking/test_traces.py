@@ -46,8 +46,8 @@ def test_nothing_else_is_traced() -> None:
     ("tracking", "problem"),
     [
         ({"trace_text": True}, "tracking.trace_text: expected traces to write text into, got none; write traces: 20"),
-        ({"traces": 1001}, "tracking.traces: expected of how many rows of llm/v1/chat"),
-        ({"traces": True}, "tracking.traces: expected of how many rows of llm/v1/chat"),
+        ({"traces": 1001}, "tracking.traces: expected a whole number from 0 to 1000"),
+        ({"traces": True}, "tracking.traces: expected a whole number from 0 to 1000"),
     ],
 )
 def test_settings_are_checked(tracking: dict[str, Any], problem: str) -> None:
