@@ -118,13 +118,16 @@ def _run(definition: JobDefinition, summary: Path | None, *, accept_schema: bool
     from jobs.errors import TooManyFailedRowsError
     from jobs.report import publish
     from jobs.runner import run as score_new_rows
+    from jobs.tracking.record import Record
 
-    try:
-        done = score_new_rows(definition, spark=_session(definition), accept_schema=accept_schema)
-    except TooManyFailedRowsError as error:
-        publish(error.summary, path=summary)
-        raise
-    publish(done, path=summary)
+    spark = _session(definition)
+    with Record(definition, spark) as record:
+        try:
+            done = score_new_rows(definition, spark=spark, accept_schema=accept_schema)
+        except TooManyFailedRowsError as error:
+            publish(error.summary, path=summary, record=record)
+            raise
+        publish(done, path=summary, record=record)
 
 
 @app.command(cls=_Command)

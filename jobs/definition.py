@@ -16,8 +16,8 @@ from jobs import located, problems
 from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
-from jobs.fields import Param, Task, Text
-from jobs.sections import ComputeSection, Errors, Section, Sink, Source
+from jobs.fields import Param, Task, Text, refuse
+from jobs.sections import TRACED, ComputeSection, Errors, Section, Sink, Source, Tracking
 
 if TYPE_CHECKING:
     from engine.schema import TaskSchema
@@ -68,6 +68,7 @@ class JobDefinition(Section):
         examples=[True],
     )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
+    tracking: Tracking = Field(default_factory=Tracking, description="a mapping", examples=[{"system_metrics": True}])
 
     @model_validator(mode="before")
     @classmethod
@@ -85,6 +86,14 @@ class JobDefinition(Section):
     def _sink_fits(cls, sink: Sink, info: ValidationInfo) -> Sink:
         check_sink(sink, info.data)
         return sink
+
+    @field_validator("tracking")
+    @classmethod
+    def _traces_of_chats(cls, tracking: Tracking, info: ValidationInfo) -> Tracking:
+        task = info.data.get("task")
+        if tracking.traces and task not in (None, TRACED):
+            raise refuse(f"traces of {TRACED} alone", f"some of {task}", "remove traces")
+        return tracking
 
     @property
     def identity(self) -> str:

@@ -38,7 +38,7 @@ class Artifact:
     @classmethod
     def read(cls, root: Path) -> Artifact:
         """Raises ModelError where there is no artifact of ours, or one of a later format."""
-        described = _yaml(root / flavor.FILE)
+        described = flavor.described(root)
         return cls(
             root=root,
             definition=Definition.of(described, root.name),

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from engine.errors import ModelError
-from engine.models import flavor
 
 #: The key of the python_function flavor that holds it.
 KEY: Final = "embercast"
@@ -47,7 +46,7 @@ class Definition:
 
         Raises ModelError where it has none, or where a later engine wrote it than this one can read.
         """
-        found = ((flavor.described(root).get("flavors") or {}).get("python_function") or {}).get(KEY)
+        found = ((described.get("flavors") or {}).get("python_function") or {}).get(KEY)
         if found is None:
             raise ModelError(
                 f"expected a model that udfs.pyfunc.log_model logged, {name} has no {KEY} in its MLmodel: "
