@@ -38,11 +38,6 @@ class Rows:
         """The input roles."""
         return [name for name in self.table.column_names if name != "id"]
 
-    @property
-    def columns(self) -> dict[str, pa.Array]:
-        """The inputs alone."""
-        return {name: self.table[name].combine_chunks() for name in self.roles}
-
     def write(self) -> None:
         """Writes ``source``."""
         self.spark.createDataFrame(self.table).coalesce(1).write.format("delta").save(f"{self.folder}/source")
@@ -95,14 +90,14 @@ def by_load_model(rows: Rows) -> Structs:
     import mlflow
     import pandas as pd
 
-    frame = pd.DataFrame({name: pd.Series(column.to_pylist(), dtype=object) for name, column in rows.columns.items()})
+    frame = pd.DataFrame({name: pd.Series(rows.table[name].to_pylist(), dtype=object) for name in rows.roles})
     return _of_frame(mlflow.pyfunc.load_model(rows.uri).predict(frame))
 
 
 def by_load(rows: Rows) -> Structs:
     from udfs.pyfunc import load
 
-    found: Structs = load(rows.uri).score(rows.columns, rows.table.num_rows, {}).to_pylist()
+    found: Structs = load(rows.uri).predict(rows.table.select(rows.roles)).to_pylist()
     return found
 
 
