@@ -89,7 +89,6 @@ def golden(spark: SparkSession, experiment: str, tmp_path_factory: pytest.TempPa
         version = log(case, folder, name, experiment)
         place = tmp_path_factory.mktemp("table")
         rows = Rows(spark=spark, uri=f"models:/{name}@champion", dtype="float32", table=case.table, folder=place)
-        rows.write()
         return Golden(case=case, folder=folder, rows=rows, expected=alone(case, folder, f"models:/{name}/{version}"))
 
     return of

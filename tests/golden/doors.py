@@ -24,7 +24,7 @@ class Rows:
         uri: of the model.
         dtype: that doors of our own ask for; MLflow's take the one that the model was logged with.
         table: ``id``, and a column named as each input role.
-        folder: with ``source``, a Delta table of the same (``write``), and room for more.
+        folder: with room for a job's tables.
     """
 
     spark: SparkSession
@@ -38,19 +38,16 @@ class Rows:
         """The input roles."""
         return [name for name in self.table.column_names if name != "id"]
 
-    def write(self) -> None:
-        """Writes ``source``."""
-        self.spark.createDataFrame(self.table).coalesce(1).write.format("delta").save(f"{self.folder}/source")
-
     def frame(self) -> DataFrame:
-        """The rows in two partitions."""
-        return self.spark.read.format("delta").load(f"{self.folder}/source").repartition(2, "id")
+        """The rows in as many partitions as there are cores."""
+        return self.spark.createDataFrame(self.table)
 
 
 def by_job(rows: Rows) -> Structs:
     from jobs.definition import made
     from jobs.runner import run
 
+    rows.frame().coalesce(1).write.format("delta").save(f"{rows.folder}/source")
     definition = {
         "version": 1,
         "name": "golden",
@@ -123,7 +120,7 @@ MLFLOW: Final = frozenset({"mlflow.pyfunc.load_model", "mlflow.pyfunc.spark_udf"
 
 
 def _collected(scored: DataFrame) -> Structs:
-    found = scored.select("id", "result").orderBy("id").collect()
+    found = sorted(scored.select("id", "result").collect(), key=lambda row: row["id"])
     return [row["result"] and row["result"].asDict(recursive=True) for row in found]
 
 

@@ -34,7 +34,6 @@ def test_a_text_that_is_not_utf_8_costs_its_row_and_at_stock_spark_udf_the_query
     model = golden("text-classification")
     few = model.rows.table.slice(0, 6)
     rows = replace(model.rows, table=spoilt(few, "text", [BROKEN]), folder=tmp_path)
-    rows.write()
     for door in ("job", "udfs.score", "udfs.udf", "udfs.register", "udfs.pyfunc.load"):
         found = DOORS[door](rows)
         broken = found.pop(BROKEN)
@@ -53,7 +52,6 @@ def test_sounds_go_through_our_doors_and_mlflow_s_say_which_they_are(spark: Spar
     udfs.pyfunc.save_model(str(speech.save(tmp_path / "speech")), artifact, task="text-to-audio")
     table = pa.table({"id": pa.array([0, 1], pa.int32()), "text": ["a good day", None]})
     rows = Rows(spark=spark, uri=artifact, dtype="float32", table=table, folder=tmp_path)
-    rows.write()
     expected = DOORS["udfs.pyfunc.load"](rows)
     assert expected[0] is not None
     assert speech.samples(expected[0]["audio"]).size > 0
