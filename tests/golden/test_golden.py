@@ -18,8 +18,10 @@ from tests.golden.forced import forced
 
 pytestmark = pytest.mark.spark
 
-#: Rows in bfloat16, for which the machines that run tests may have no instructions.
+#: Rows in bfloat16, for which the machines that run tests may have no instructions, and the doors that they go through:
+#: a job has its dtype from the same place as udfs.score, a udf as udfs.register.
 FEW: Final = 12
+HALF: Final = [door for door in DOORS if door not in ("job", "udfs.udf")]
 
 #: What names a row's labels, of the tasks that give some.
 LABELS: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -47,7 +49,7 @@ def test_every_door_gives_the_same_answers(golden: Goldens, task: str, door: str
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_every_door_gives_the_same_labels_in_bfloat16(golden: Goldens, task: str, tmp_path: Path) -> None:
+def test_labels_are_the_same_in_bfloat16(golden: Goldens, task: str, tmp_path: Path) -> None:
     model, artifact, label = golden(task), tmp_path / "half", LABELS[task]
     half = {"definition": {"dtype": "bfloat16"}, "model_config": dict(model.case.params)}
     udfs.pyfunc.save_model(str(model.folder), str(artifact), task=task, **half)
@@ -55,6 +57,6 @@ def test_every_door_gives_the_same_labels_in_bfloat16(golden: Goldens, task: str
     few = replace(model.rows, uri=str(artifact), dtype="bfloat16", table=table, folder=tmp_path)
     answered = [at for at, row in enumerate(model.expected[:FEW]) if row is not None and row["error"] is None]
     expected = [label(model.expected[at]) for at in answered]
-    for door, through in DOORS.items():
-        found = through(few)
+    for door in HALF:
+        found = DOORS[door](few)
         assert [label(found[at]) for at in answered] == expected, door

@@ -34,7 +34,7 @@ def test_a_text_that_is_not_utf_8_costs_its_row_and_at_stock_spark_udf_the_query
     model = golden("text-classification")
     few = model.rows.table.slice(0, 6)
     rows = replace(model.rows, table=spoilt(few, "text", [BROKEN]), folder=tmp_path)
-    for door in ("job", "udfs.score", "udfs.udf", "udfs.register", "udfs.pyfunc.load"):
+    for door in ("udfs.score", "udfs.register", "udfs.pyfunc.load"):
         found = DOORS[door](rows)
         broken = found.pop(BROKEN)
         assert broken is not None
