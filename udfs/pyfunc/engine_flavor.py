@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -33,11 +34,14 @@ def add(described: Any, root: Path, *, task: str, definition: Mapping[str, Any],
 
     own = Definition(task=task, release=engine.__version__, **definition)
     (root / CODE).mkdir(exist_ok=True)
-    shutil.copy(embercast_loader.__file__, root / CODE)
+    loader = embercast_loader.__name__.rpartition(".")[2]
+    source = pkgutil.get_data("udfs.pyfunc", f"{loader}.py")  # which may lie in an artifact's archive itself
+    assert source is not None
+    (root / CODE / f"{loader}.py").write_bytes(source)
     _add_engine(root / ARCHIVE)
     mlflow.pyfunc.add_to_model(
         described,
-        loader_module=Path(embercast_loader.__file__).stem,
+        loader_module=loader,
         code=CODE,
         conda_env=requirements.CONDA,
         python_env=requirements.PYTHON,
