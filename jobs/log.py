@@ -37,7 +37,7 @@ def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str =
     """
     if not folder.is_dir():
         raise ModelNotFoundError(f"expected a folder with a model at {folder}, there is none")
-    model_folder.check(folder)
+    model_folder.check(folder, folder)
     task = task or model_folder.infer_task(folder)
     if task is None:
         raise UnsupportedTaskError(f"{folder} does not say its task: give --task, `embercast tasks` lists them")
