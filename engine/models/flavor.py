@@ -113,18 +113,18 @@ def read(uri: str, root: Path) -> Logged:
     )
 
 
-def _sentence_transformer(root: Path, said: dict[str, Any]) -> Logged:
-    folder = root / said["flavors"].get("python_function", {}).get("data", "model.sentence_transformer")
-    task = (said.get("metadata") or {}).get("task") or "embeddings"
+def _sentence_transformer(root: Path, described: dict[str, Any]) -> Logged:
+    folder = root / described["flavors"].get("python_function", {}).get("data", "model.sentence_transformer")
+    task = (described.get("metadata") or {}).get("task") or "embeddings"
     return Logged(task=task, model_dir=folder, tokenizer_dir=folder)
 
 
-def _task(flavor: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
+def _task(flavor: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:
     """As ``udfs.pyfunc`` wrote it down; else an ``llm/v1/…`` name before the pipeline that MLflow runs for it."""
-    own = (said["flavors"].get("python_function") or {}).get(_OURS)
+    own = (described["flavors"].get("python_function") or {}).get(_OURS)
     if own:
         return str(own["task"])
-    named = (flavor.get("inference_task"), (said.get("metadata") or {}).get("task"))
+    named = (flavor.get("inference_task"), (described.get("metadata") or {}).get("task"))
     llm = next((name for name in named if isinstance(name, str) and name.startswith("llm/")), None)
     return llm or flavor.get("task")
 
@@ -164,14 +164,14 @@ def _component(root: Path, flavor: Mapping[str, Any], weights: Path, component: 
     return hub.find(name, flavor.get(f"{component}_revision"), weights=False) if name else weights
 
 
-def _params(root: Path, said: Mapping[str, Any]) -> dict[str, Any]:
+def _params(root: Path, described: Mapping[str, Any]) -> dict[str, Any]:
     """The prompt template, model_config, and the defaults of the signature's parameters over it.
 
     A null or empty default of a model that ``udfs.pyfunc`` logged stands for the model's own value.
     """
-    python = said["flavors"].get("python_function") or {}
-    template = (said.get("metadata") or {}).get("prompt_template")
-    defaults = defaults_of(said)
+    python = described["flavors"].get("python_function") or {}
+    template = (described.get("metadata") or {}).get("prompt_template")
+    defaults = defaults_of(described)
     if _OURS in python:
         defaults = {name: value for name, value in defaults.items() if value not in (None, [])}
     config = read_json(root / _OLD_PARAMS) or python.get("config") or {}

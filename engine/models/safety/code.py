@@ -19,7 +19,7 @@ from engine.models.safety import ALLOW
 #: The module of the code folder by which models that were logged here are loaded.
 OWN: Final = "embercast_loader"
 #: Digests of it, one a format: releases of one format write the same file (``udfs.pyfunc.embercast_loader``).
-OWN_DIGESTS: Final = frozenset({"72fd9c18715ef24dc98b756f1c422961c097fa78a5d0aaa1a86d1dffee36541d"})
+OWN_DIGESTS: Final = frozenset({"71ed9a53640146704f4084d310f649d35a49d9bf705d7ea112a102c0cdac8810"})
 _LOADERS: Final = ("mlflow.transformers", "mlflow.sentence_transformers", OWN)
 #: Modules that the engine, MLflow or Spark import at some time in a process that loads models, beside Python's own.
 _TAKEN: Final = frozenset(

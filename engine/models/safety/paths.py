@@ -10,11 +10,11 @@ from typing import Any, Final
 from engine.errors import UnsafeModelError
 from engine.models.safety import read_json
 
-#: Fields of MLmodel's flavors that name something in its folder. What lies elsewhere on purpose has fields of its own:
-#: source_model_name, local_base_model_path.
+#: Fields of MLmodel's flavors that name something in its folder. What lies elsewhere on purpose has fields of its own
+#: (source_model_name, local_base_model_path); of a model_code_path MLflow reads the file's name alone.
 _FIELDS: Final = frozenset(
-    ("artifact_path", "code", "conda", "data", "model_binary", "model_code_path", "path", "peft_adaptor", "pipeline")
-) | {"python_model", "virtualenv"}
+    ("artifact_path", "code", "conda", "data", "model_binary", "path", "peft_adaptor", "pipeline", "python_model")
+) | {"virtualenv"}
 _ADVICE: Final = "nothing outside of a model's folder is read for it: log the model again, with its files in it"
 
 

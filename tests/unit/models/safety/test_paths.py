@@ -55,7 +55,7 @@ def test_an_example_stays_inside(tmp_path: Path) -> None:
 
 def test_what_lies_elsewhere_on_purpose_and_parameters_may_name_anything(tmp_path: Path) -> None:
     own = {"source_model_name": "/mnt/models/base", "local_base_model_path": "/mnt/models/base"}
-    python = {"config": {"path": "/../x", "code": "../"}, "loader_module": "mlflow.transformers"}
+    python = {"config": {"path": "/../x", "code": "../"}, "model_code_path": "/mnt/scripts/script.py"}
     check("m", tmp_path, {"flavors": {"transformers": own, "python_function": python}, "metadata": {"path": "../x"}})
 
 
