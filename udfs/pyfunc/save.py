@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import ModelError
 from engine.models import adapter, flavor, folder
+from engine.models.safety import artifact as safety
 from udfs.pyfunc import asked, card, engine_flavor, files, requirements, stock
 from udfs.pyfunc.example import example_of
 from udfs.pyfunc.parts import parts_of
@@ -126,6 +127,7 @@ def _base_folder(given: str | Path | None) -> Path | None:
 
 def _check(task: str, root: Path) -> None:
     """Reads what was written as it will be read before it is scored."""
+    safety.check(root.name, root)
     logged = flavor.read(root.name, root)
     folder.check(logged.model_dir, logged.tokenizer_dir)
     if logged.adapter_dir is None:
