@@ -18,6 +18,7 @@ TEXT = "a good day they were not there so many people said it would make more wa
 CONFIGURATION = {
     "spark.cores.max": "2",
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # both executors, before the first task
+    "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.memory": "512m",
     "spark.executor.memory": "512m",

@@ -33,7 +33,7 @@ def test_two_executors_score_from_one_copy(cache_home: Path, tmp_path: Path) -> 
     with cluster(tmp_path / "cluster", cache_of_executors) as master:
         command = [str(python), "-P", str(ANALYST), master, model, str(cache)]
         env = {**environment(), "PYSPARK_PYTHON": str(python)}
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
 

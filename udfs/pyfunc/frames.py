@@ -88,7 +88,8 @@ def _values(column: pa.Array) -> list[Any]:
         return [dict(zip(column.type.names, row, strict=True)) for row in zip(*fields, strict=True)]
     if pa.types.is_list(column.type):
         return _lists(column)
-    return column.to_pylist() if column.null_count else column.to_numpy(zero_copy_only=False).tolist()
+    values: list[Any] = column.to_pylist() if column.null_count else column.to_numpy(zero_copy_only=False).tolist()
+    return values
 
 
 def _lists(column: pa.ListArray) -> list[Any]:
