@@ -149,7 +149,7 @@ def test_a_merge_scores_its_source_once(
     table = target(spark, tmp_path)
     spark.sql(
         f"MERGE INTO {table} t USING (SELECT id, counted(body) s FROM reviews) r ON t.id = r.id "
-        "WHEN MATCHED THEN UPDATE SET label = r.s.label WHEN NOT MATCHED THEN INSERT (id, label) VALUES (r.id, r.s.label)"
+        "WHEN MATCHED THEN UPDATE SET label = r.s.label WHEN NOT MATCHED THEN INSERT (id, label) VALUES (r.id, s.label)"
     )
     assert {row["id"]: row["label"] for row in spark.table(table).collect()} == labels(scores)
     assert calls.since() == len(TEXTS)
