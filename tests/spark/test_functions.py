@@ -49,8 +49,12 @@ def test_a_file_of_functions_serves_sql(
     spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL_FOLDER", str(sentiment))
-    section = {"model": "${env:MODEL_FOLDER}", "compute": {"dtype": "float32"}}
-    assert functions.register(spark, write(tmp_path, feeling=section, mood=section)) == ("feeling", "mood")
+    file = write(
+        tmp_path,
+        feeling={"model": "${env:MODEL_FOLDER}", "compute": {"dtype": "float32"}},
+        mood={"model": str(sentiment)},
+    )
+    assert functions.register(spark, file) == ("feeling", "mood")
     done = CliRunner().invoke(app, ["sql", QUERY])
     assert (done.exit_code, label(sentiment) in done.stdout) == (0, True)
     done = CliRunner().invoke(app, ["sql", "CREATE OR REPLACE TEMPORARY VIEW v AS SELECT mood('no') AS m"])
