@@ -36,7 +36,7 @@ _NAME: Final = 500
 
 
 def touched(spark: SparkSession, definition: JobDefinition, summary: Summary) -> dict[str, Dataset]:
-    """Context → what the run read or wrote; a run that found nothing new did neither."""
+    """Context → what the run read or wrote; a run that found nothing new wrote nothing."""
     source, sink = definition.source, definition.sink
     found = {}
     if source.format != "delta":

@@ -85,7 +85,7 @@ def test_a_run_has_its_tables_with_their_versions_and_its_model(
     first, second, nothing = (run for run in runs(experiment) if run.info.run_name == "reviews")
     assert {run.info.status for run in (first, second, nothing)} == {"FINISHED"}
     assert [run.data.metrics["rows"] for run in (first, second, nothing)] == [4, 1, 0]
-    assert datasets(nothing) == {}
+    assert set(datasets(nothing)) == {"input"}
     read, written = datasets(first)["input"], datasets(first)["output"]
     assert (read.name, written.name) == (definition.source.shown, definition.sink.shown)
     assert (read.source_type, written.source_type) == ("delta_table", "delta_table")
@@ -190,7 +190,7 @@ def test_some_answers_become_traces_and_what_was_said_only_where_asked_for(
     sections: dict[str, Any] = {
         "task": "llm/v1/chat",
         "source": {"inputs": {"messages": "body"}},
-        "params": {"max_tokens": 4, "top_logprobs": 1},
+        "params": {"max_tokens": 4, "logprobs": True},
         "sink": {"output": "answer"},
         "errors": {"max_fraction": 1.0},
     }
