@@ -85,16 +85,20 @@ def test_jobs_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("page", having("python test"))
-def test_examples_run(page: Path, sentiment: Path, chat: Path) -> None:
-    run(page, "python test", {"folder": str(sentiment), "chat": str(chat)})
+def test_examples_run(page: Path, sentiment: Path, chat: Path, entities: Path, tmp_path: Path) -> None:
+    names = {"folder": str(sentiment), "chat": str(chat), "entities": str(entities), "into": str(tmp_path)}
+    run(page, "python test", names)
 
 
 @pytest.mark.spark
+@pytest.mark.filterwarnings(
+    "ignore:In Python 3.6.* it is preferred to specify type hints:UserWarning"
+)  # of MLflow's UDF
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # of MLflow's own mappings
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")  # of its own types
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize("page", having("python test spark"))
-def test_examples_run_on_spark(page: Path, spark: Any, tmp_path: Path) -> None:
+def test_examples_run_on_spark(page: Path, spark: Any, sentiment: Path, tmp_path: Path) -> None:
     texts = ["what a good day", None, "they said no", "what a good day"]
     reviews = spark.createDataFrame(list(enumerate(texts)), "review_id INT, body STRING")
     reviews.createOrReplaceTempView("reviews")
@@ -104,6 +108,7 @@ def test_examples_run_on_spark(page: Path, spark: Any, tmp_path: Path) -> None:
         file.write_bytes(recordings.wav(recordings.tone(0.5)))
     calls = spark.createDataFrame([(i, str(file)) for i, file in enumerate(files)], "call_id INT, path STRING")
     names = {"spark": spark, "reviews": reviews, "calls": calls, "folder": str(files[0].parent)}
+    names["sentiment"] = str(sentiment)
     run(page, "python test spark", names)
 
 
