@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
         # By the environment: set_experiment would name it to every test that comes after these.
         patch.setenv("MLFLOW_EXPERIMENT_ID", mlflow.create_experiment("tutorials", (made / "artifacts").as_uri()))
-        # MLflow's own guesses ask for torchvision, and start a Python that loads the model.
-        patch.setattr("mlflow.transformers.get_default_pip_requirements", _requirements)
-        patch.setattr("mlflow.transformers.infer_pip_requirements", _requirements)
+        # MLflow's own guesses ask for torchvision, and start a Python that loads the model. What mlflow.transformers
+        # names is a proxy: the module itself is patched.
+        flavor = import_module("mlflow.transformers")
+        patch.setattr(flavor, "get_default_pip_requirements", _requirements)
+        patch.setattr(flavor, "infer_pip_requirements", _requirements)
         yield made
 
 
