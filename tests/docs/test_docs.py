@@ -96,11 +96,15 @@ def test_functions_are_valid(page: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", having("python test"))
-def test_examples_run(page: Path, sentiment: Path, chat: Path) -> None:
-    run(page, "python test", {"folder": str(sentiment), "chat": str(chat)})
+def test_examples_run(page: Path, sentiment: Path, chat: Path, entities: Path, tmp_path: Path) -> None:
+    names = {"folder": str(sentiment), "chat": str(chat), "entities": str(entities), "into": str(tmp_path)}
+    run(page, "python test", names)
 
 
 @pytest.mark.spark
+@pytest.mark.filterwarnings(
+    "ignore:In Python 3.6.* it is preferred to specify type hints:UserWarning"
+)  # of MLflow's UDF
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # of MLflow's own mappings
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")  # of its own types
 @pytest.mark.usefixtures("registry")
