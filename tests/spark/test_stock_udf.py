@@ -94,25 +94,23 @@ def test_an_analyst_needs_the_registered_name_alone(spark: SparkSession, tmp_pat
     mlflow.MlflowClient().set_registered_model_alias("stock", "champion", "1")
 
     spark.udf.register("stock", mlflow.pyfunc.spark_udf(spark, "models:/stock@champion"))
-    rows = [(0, "a good day", "now", 1), (1, None, "now", 1), (2, "they were not there", None, None)]
-    spark.createDataFrame(rows, "id INT, body STRING, title STRING, k INT").createOrReplaceTempView("stock_reviews")
-    query = """
-        SELECT id, s.label, s.scores, s.error, pair.score, stock(body).label alone FROM (
-            SELECT *, stock(named_struct('text', body, 'top_k', k)) s, stock(body, title) pair FROM stock_reviews
-        ) ORDER BY id
-    """
+    rows: list[Any] = [(0, "a good day", "now", 1), (1, None, "now", 1), (2, "they were not there", None, None)]
+    df = spark.createDataFrame(rows, "id INT, body STRING, title STRING, k INT").coalesce(1)
+    df.createOrReplaceTempView("stock_reviews")
+    by_name = "stock(named_struct('text', body, 'text_pair', title, 'top_k', k))"
+    query = f"SELECT s.label, s.score, s.scores, s.error FROM (SELECT id, {by_name} s FROM stock_reviews) ORDER BY id"
     first, null, last = spark.sql(query).collect()
     assert null.asDict(recursive=True) == {
-        "id": 1,
-        **dict.fromkeys(("label", "score", "alone")),
+        **dict.fromkeys(("label", "score")),
         "scores": [],
         "error": dict.fromkeys(("code", "message", "retryable")),
     }
     assert [len(row.scores) for row in (first, last)] == [1, 2]
-    for row, body, title in ((first, "a good day", "now"), (last, "they were not there", None)):
-        alone, pair = plain.scores(folder, body), plain.scores(folder, body, title)
-        assert (row.label, row.alone) == (max(alone, key=alone.__getitem__),) * 2
-        assert [row.scores[0].score, row.score] == pytest.approx([max(alone.values()), max(pair.values())], abs=1e-5)
+    alone = spark.sql("SELECT stock(body).label FROM stock_reviews ORDER BY id").collect()
+    for row, by_place, (_, body, title, _) in ((first, alone[0], rows[0]), (last, alone[2], rows[2])):
+        pair, text = plain.scores(folder, body, title), plain.scores(folder, body)
+        assert (row.label, by_place.label) == (max(pair, key=pair.__getitem__), max(text, key=text.__getitem__))
+        assert row.score == pytest.approx(max(pair.values()), abs=1e-5)
 
 
 TALKS: list[Any] = [
