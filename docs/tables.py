@@ -24,12 +24,14 @@ def renewed(page: Path) -> str:
 
 
 def table(name: str) -> str:
-    """A table by name: ``row errors``, ``job keys`` or ``job keys source``, ``inputs|params|output of TASK``."""
+    """A table by name: ``row errors``, ``function keys``, ``job keys``, ``job keys source``, ``inputs of TASK``, …"""
     kind, _, rest = name.partition(" of ")
     if kind in _OF_TASK:
         return _OF_TASK[kind](rest)
     if name == "row errors":
         return _row_errors()
+    if name == "function keys":
+        return _function_keys()
     if name == "job keys":
         return _job_keys(None)
     return _job_keys(name.removeprefix("job keys "))
@@ -78,6 +80,12 @@ def _job_keys(section: str | None) -> str:
             held = model.model_fields[name].annotation
             model = next(one for one in (held, *get_args(held)) if hasattr(one, "model_fields"))
     return _markdown(("key", "default", "expects", "for example"), list(_keys(model)))
+
+
+def _function_keys() -> str:
+    from jobs.functions import FunctionSection
+
+    return _markdown(("key", "default", "expects", "for example"), list(_keys(FunctionSection)))
 
 
 def _keys(model: Any) -> Iterator[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -45,6 +46,50 @@ def combined_codes(window: pa.RecordBatch, columns: Sequence[str]) -> Index:
         own = _codes(window.column(name))
         _, codes = np.unique(codes * (int(own.max(initial=0)) + 1) + own, return_inverse=True)
     return codes.reshape(-1).astype(np.int64)
+
+
+def row_digests(batch: pa.RecordBatch) -> pa.FixedSizeBinaryArray:
+    """Of each row 128 bits (BLAKE2b) that are equal where the rows are: in names, types and values of all columns.
+
+    They hold beyond the batch, where codes don't. A row with a value that Python has no form for is equal to none.
+    """
+    start = hashlib.blake2b(repr([(one.name, str(one.type)) for one in batch.schema]).encode(), digest_size=16)
+    made = []
+    for values in zip(*map(_marks, batch.columns), strict=True):
+        row = start.copy()
+        row.update(b"".join(values))
+        made.append(row.digest())
+    return pa.array(made, pa.binary(16))
+
+
+def _marks(column: pa.Array) -> list[bytes]:
+    """Of each value 17 bytes, the first of which tells null, a value and one that is equal to none apart."""
+    plain = _plain(column)
+    if pa.types.is_null(plain.type):
+        return [_mark(None)] * len(plain)
+    try:
+        encoded = pc.dictionary_encode(plain, null_encoding="encode")
+    except pa.ArrowNotImplementedError:  # nested types
+        return list(map(_mark, _digests(plain) if _holds_numbers(plain.type) else _keys(plain)))
+    known = list(map(_mark, _scalars(encoded.dictionary)))
+    return [known[at] for at in encoded.indices.to_pylist()]
+
+
+def _scalars(values: pa.Array) -> list[bytes | str | None]:
+    as_bytes = _as_bytes(values.type)
+    if pa.types.is_binary(as_bytes) or pa.types.is_large_binary(as_bytes):
+        plain: list[bytes | str | None] = values.cast(as_bytes).to_pylist()
+        return plain
+    return [None if value is None else repr(value) for value in values.to_pylist()]
+
+
+def _mark(value: bytes | str | int | None) -> bytes:
+    if value is None:
+        return bytes(17)
+    if isinstance(value, int):  # the row of a value that is equal to none
+        return b"\2" + os.urandom(16)
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return b"\1" + hashlib.blake2b(data, digest_size=16).digest()
 
 
 def _plain(column: pa.Array) -> pa.Array:

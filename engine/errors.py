@@ -5,7 +5,8 @@
     ├── SchemaError                a column is missing or of the wrong type
     ├── ModelError                 the model can't be used
     │   ├── ModelNotFoundError     no such model, version, alias or folder
-    │   ├── UnsafeModelError       it would run code or unpickle data
+    │   ├── UnsafeModelError       it would run code or unpickle data, or reads files elsewhere
+    │   ├── ForbiddenModelError    the policy does not allow it
     │   ├── UnsupportedTaskError   the model does not have the task, or this release does not
     │   └── DamagedBundleError     files that do not have the digest they should have
     ├── DeviceError                the asked device or dtype can't be had
@@ -42,7 +43,11 @@ class ModelNotFoundError(ModelError):
 
 
 class UnsafeModelError(ModelError):
-    """Loading the model would run foreign code or unpickle data."""
+    """Loading the model would run foreign code or unpickle data, or read files outside of its folder."""
+
+
+class ForbiddenModelError(ModelError):
+    """The policy does not allow the model: its source or its licence."""
 
 
 class UnsupportedTaskError(ModelError):

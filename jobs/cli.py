@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,12 @@ import typer
 from typer.core import TyperCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
     from jobs.definition import JobDefinition
+    from jobs.summary import Summary as Done
 
 
 class _Command(TyperCommand):
@@ -106,12 +112,11 @@ def run(
     """Score the rows of the source that are not yet in the sink."""
     definition = _load(file, overrides, variables)
     if retry_failed:
-        from jobs.report import publish
         from jobs.retry import retry
 
-        publish(retry(definition, spark=_session(definition)), path=summary)
+        _run(definition, summary, retry)
         return
-    _run(definition, summary, accept_schema=accept_schema)
+    _run(definition, summary, partial(_new_rows, accept_schema=accept_schema))
 
 
 @app.command(cls=_Command)
@@ -128,21 +133,30 @@ def batch(
     from jobs.definition import made
 
     data = definition_of(path, model=model, output=output, task=task)
-    _run(made(data, overrides=overrides or ()), summary)
+    _run(made(data, overrides=overrides or ()), summary, _new_rows)
 
 
-def _run(definition: JobDefinition, summary: Path | None, *, accept_schema: bool = False) -> None:
-    from jobs.errors import LimitReachedError, TooManyFailedRowsError
-    from jobs.report import publish
+def _new_rows(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool = False) -> Done:
     from jobs.runner import run as score_new_rows
 
-    try:
-        done = score_new_rows(definition, spark=_session(definition), accept_schema=accept_schema)
-    except (LimitReachedError, TooManyFailedRowsError) as error:
-        if error.summary is not None:
-            publish(error.summary, path=summary)
-        raise
-    publish(done, path=summary)
+    return score_new_rows(definition, spark=spark, accept_schema=accept_schema)
+
+
+def _run(definition: JobDefinition, summary: Path | None, score: Callable[..., Done]) -> None:
+    """Scores by a function of definition and session, and tells what it did."""
+    from jobs.errors import LimitReachedError, TooManyFailedRowsError
+    from jobs.report import publish
+    from jobs.tracking.record import Record
+
+    spark = _session(definition)
+    with Record(definition, spark) as record:
+        try:
+            done = score(definition, spark=spark)
+        except (LimitReachedError, TooManyFailedRowsError) as error:
+            if error.summary is not None:
+                publish(error.summary, path=summary, record=record)
+            raise
+        publish(done, path=summary, record=record)
 
 
 @app.command(cls=_Command)
@@ -216,16 +230,68 @@ def schema() -> None:
 
 @app.command(cls=_Command)
 def log(
-    folder: Annotated[Path, typer.Argument(help="What save_pretrained wrote.", show_default=False)],
+    model: Annotated[str, typer.Argument(help="What save_pretrained wrote, or a hub's name.", show_default=False)],
     name: Annotated[str, typer.Option(help="The registered model's name.", show_default=False)],
-    task: Annotated[str | None, typer.Option(help="Where the folder does not say it.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="Where the model does not say it.", show_default=False)] = None,
     alias: Annotated[str, typer.Option(help="Points at the new version.")] = "champion",
+    param: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A parameter that is logged with the model.", show_default=False),
+    ] = None,
+    prompt_template: Annotated[
+        str | None, typer.Option(help="Text around the prompt, with one {prompt}.", show_default=False)
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Commit, tag or branch of a hub's model.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Leave the weights on the hub, and log their commit.")
+    ] = False,
+    base: Annotated[
+        Path | None, typer.Option(help="Where the base of an adapter lies, and stays.", show_default=False)
+    ] = None,
 ) -> None:
-    """Log a local model folder in MLflow with stock mlflow.transformers.log_model."""
-    from jobs.log import log_folder
+    """Log a model in MLflow, so that jobs, SQL and mlflow.pyfunc.spark_udf answer alike."""
+    from jobs.log import log_named, params_of
 
-    pinned = log_folder(folder, name=name, task=task, alias=alias)
+    pinned = log_named(
+        model,
+        name=name,
+        task=task,
+        alias=alias,
+        model_config=params_of(param or ()),
+        prompt_template=prompt_template,
+        revision=revision,
+        save_pretrained=not reference,
+        base_model_path=base,
+    )
     typer.echo(f"{pinned} is models:/{name}@{alias} now")
+
+
+@app.command(cls=_Command)
+def adopt(
+    uri: Annotated[str, typer.Argument(metavar="MODEL", help="models:/name/3 or models:/name@alias.")],
+    name: Annotated[str | None, typer.Option(help="Of another registered model.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="Other than the logged one.", show_default=False)] = None,
+    alias: Annotated[str | None, typer.Option(help="Moved to the new version.", show_default=False)] = None,
+) -> None:
+    """Log a model of stock MLflow again, as a new version that every door answers through this engine."""
+    from udfs.pyfunc import adopt as make_version
+
+    pinned = make_version(uri, name=name, task=task, alias=alias)
+    typer.echo(f"{uri} is {pinned} now" + (f", and so is its alias {alias}" if alias else ""))
+
+
+@app.command(cls=_Command)
+def sql(
+    query: Annotated[str, typer.Argument(help="A statement of Spark SQL.", show_default=False)],
+    rows: Annotated[int, typer.Option("-n", min=1, help="How many rows to show.")] = 20,
+) -> None:
+    """Show what a query gives; the functions of conf/functions.yaml are known to it."""
+    from jobs.query import show
+    from jobs.session import session
+
+    show(session("embercast sql"), query, rows=rows)
 
 
 @app.command(cls=_Command)

@@ -16,8 +16,8 @@ from jobs import located, problems
 from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
-from jobs.fields import Name, Param, Text, refuse
-from jobs.sections import ComputeSection, Errors, Limits, Section, Sink, Source
+from jobs.fields import Param, Task, Text, refuse
+from jobs.sections import TRACED, ComputeSection, Errors, Limits, Section, Sink, Source, Tracking
 from jobs.variables import fill, parse
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class JobDefinition(Section):
         description="models:/name@alias, models:/name/3, runs:/id/path or a folder",
         examples=["models:/sentiment@champion"],
     )
-    task: Name | None = Field(
+    task: Task | None = Field(
         default=None, description="a task (`embercast tasks` lists them)", examples=["text-classification"]
     )
     source: Source = Field(
@@ -68,11 +68,12 @@ class JobDefinition(Section):
     )
     allow_foreign_code: bool = Field(
         default=False,
-        description="true or false: whether a model that is no transformers flavor may run its own code",
+        description="true or false: whether a model may bring code of its own, and a PyFunc run it",
         examples=[True],
     )
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
     limits: Limits = Field(default_factory=Limits, description="a mapping", examples=[{"max_rows": 50_000_000}])
+    tracking: Tracking = Field(default_factory=Tracking, description="a mapping", examples=[{"system_metrics": True}])
 
     @model_validator(mode="before")
     @classmethod
@@ -99,20 +100,16 @@ class JobDefinition(Section):
     def _a_price_is_known(cls, limits: Limits, info: ValidationInfo) -> Limits:
         compute = info.data.get("compute")
         if limits.max_price is not None and compute is not None and compute.price_per_hour is None:
-            raise refuse(
-                "compute.price_per_hour beside limits.max_price", "none", "write what the cluster costs an hour"
-            )
+            raise refuse("compute.price_per_hour beside a price", "none", "write there what the cluster costs an hour")
         return limits
 
-    @field_validator("task")
+    @field_validator("tracking")
     @classmethod
-    def _known_task(cls, task: str | None) -> str | None:
-        from engine.schema import SCHEMAS
-
-        if task is not None and task not in SCHEMAS:
-            near = problems.nearest(task, SCHEMAS)
-            raise refuse(f"a task among {', '.join(SCHEMAS)}", task, f"write task: {near or next(iter(SCHEMAS))}")
-        return task
+    def _traces_of_chats(cls, tracking: Tracking, info: ValidationInfo) -> Tracking:
+        task = info.data.get("task")
+        if tracking.traces and task not in (None, TRACED):
+            raise refuse(f"traces of {TRACED} alone", f"some of {task}", "remove traces")
+        return tracking
 
     @property
     def merges(self) -> bool:

@@ -25,6 +25,15 @@ def _plain(text: str) -> str:
     return text
 
 
+def _known(task: str) -> str:
+    from engine.schema import SCHEMAS
+
+    if task not in SCHEMAS:
+        near = next(iter([*get_close_matches(task.lower(), SCHEMAS, n=1), *SCHEMAS]))
+        raise refuse(f"a task among {', '.join(SCHEMAS)}", task, f"write task: {near}")
+    return task
+
+
 def _distinct(names: list[str]) -> list[str]:
     again = sorted({name for name in names if names.count(name) > 1})
     if again:
@@ -52,6 +61,8 @@ def _uncolumn(value: Any) -> Any:
 Text = Annotated[str, Field(min_length=1)]
 #: Text that may not.
 Name = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
+#: A task of the table.
+Task = Annotated[Name, AfterValidator(_known)]
 Names = Annotated[list[Name], AfterValidator(_distinct)]
 #: A parameter's value; ``{column: name}`` becomes ``engine.options.Column``.
 Param = Annotated[

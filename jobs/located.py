@@ -52,8 +52,8 @@ def dotted(key: Key) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
 
 
-def read(path: Path) -> Located:
-    """Reads a YAML file. A file that can't be read gives no data and one problem."""
+def read(path: Path, *, holds: str = "job definition") -> Located:
+    """Reads a YAML file. A file that can't be read gives no data and one problem, which says what it ``holds``."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -61,7 +61,7 @@ def read(path: Path) -> Located:
             file=str(path),
             line=None,
             key="",
-            expected="a readable job definition",
+            expected=f"a readable {holds}",
             got=error.strerror or type(error).__name__,
             hint="write the path of a YAML file, relative to the folder you are in",
         )

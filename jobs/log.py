@@ -1,90 +1,53 @@
-"""A local model folder → MLflow, by stock ``mlflow.transformers.log_model``."""
+"""A model of a folder or a hub → a version in MLflow's registry, with an alias on it. Runs on the driver."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib import metadata
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
-from engine.models import folder as model_folder
-from engine.models import pooling, vocoder
-from engine.models.auto import auto_class
-from engine.tasks import task_class
-
-#: MLflow knows the names of transformers' pipelines only.
-_PIPELINES: Final[Mapping[str, str]] = dict.fromkeys(
-    ("embeddings", "list-embeddings", "llm/v1/embeddings"), "feature-extraction"
-)
-#: What a stock MLflow needs beside itself to load the model.
-_NEEDED: Final = ("transformers", "torch", "accelerate")
+from engine.errors import ModelNotFoundError, ParameterError
 
 
-def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str = "champion") -> str:
-    """Logs and registers a folder that ``save_pretrained`` wrote, and points an alias at it. Runs on the driver.
+def log_folder(folder: Path, *, name: str, task: str | None = None, alias: str = "champion", **options: Any) -> str:
+    """Logs and registers a folder that ``save_pretrained`` wrote, and points an alias at it.
 
     Args:
         folder: configuration, safetensors weights, and tokenizer and feature extractor where the task needs them.
         name: of the registered model; it is made where there is none.
         task: None takes what the folder says.
         alias: moved to the new version.
+        options: what else ``udfs.pyfunc.log_model`` takes.
 
-    Returns the pinned URI, ``models:/name/3``. What a sentence-transformers folder ships beside the weights (pooling,
-    normalizing, longest input) is logged as ``model_config``, since stock MLflow leaves those files behind.
-
-    Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
+    Returns the pinned URI, ``models:/name/3``. Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or
+    ModelError.
     """
     if not folder.is_dir():
         raise ModelNotFoundError(f"expected a folder with a model at {folder}, there is none")
-    model_folder.check(folder, folder)
-    task = task or model_folder.infer_task(folder)
-    if task is None:
-        raise UnsupportedTaskError(f"{folder} does not say its task: give --task, `embercast tasks` lists them")
-    model_folder.check_task(folder, task)
-    if (folder / vocoder.FOLDER).is_dir():
-        raise ModelError(
-            f"expected a model that stock MLflow keeps whole, {folder} has a vocoder, which it would leave behind: log "
-            "the folder with mlflow.log_artifacts and score runs:/…/path"
-        )
+    return log_named(str(folder), name=name, task=task, alias=alias, **options)
 
+
+def log_named(given: str, *, name: str, alias: str, **options: Any) -> str:
+    """Logs and registers a folder or a model of a hub, by its name, in a run of its own. Returns the pinned URI."""
     import mlflow
     import transformers
 
+    from udfs.pyfunc import log_model
+
     transformers.logging.disable_progress_bar()
-    folder = folder.resolve()  # a relative one reads like a hub's name to MLflow, which would ask there for its card
-    model = auto_class(task, folder).from_pretrained(folder, local_files_only=True)
-    parts = {"model": model, **_preparation(folder, task)}
     with mlflow.start_run(run_name=f"log {name}"):
-        logged = mlflow.transformers.log_model(
-            parts,
-            name=name,
-            task=_PIPELINES.get(task, task),
-            registered_model_name=name,
-            model_config=_shipped(folder, task),
-            # MLflow would load the model again to guess them, and its own default asks for torchvision
-            pip_requirements=[f"{package}=={metadata.version(package)}" for package in _NEEDED],
-        )
-    version = logged.registered_model_version
-    mlflow.MlflowClient().set_registered_model_alias(name, alias, version)
-    return f"models:/{name}/{version}"
+        logged = log_model(given, registered_model_name=name, alias=alias, **options)
+    return f"models:/{name}/{logged.registered_model_version}"
 
 
-def _preparation(folder: Path, task: str) -> dict[str, Any]:
-    """What prepares the inputs of a task, by MLflow's names."""
-    import transformers
+def params_of(assignments: Iterable[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` each → parameters; a value is YAML. Raises ParameterError for anything else."""
+    import yaml
 
-    named = {
-        "tokenizer": ("tokenizer", transformers.AutoTokenizer),
-        "features": ("feature_extractor", transformers.AutoFeatureExtractor),
-    }
-    needed = [named[one] for one in task_class(task).needs if one in named]
-    return {name: auto.from_pretrained(folder, local_files_only=True) for name, auto in needed}
-
-
-def _shipped(folder: Path, task: str) -> dict[str, Any] | None:
-    if task not in _PIPELINES or not (folder / "modules.json").exists():
-        return None
-    shipped = pooling.read(folder)
-    limit = {} if shipped.max_length is None else {"max_length": shipped.max_length}
-    return {"pooling": shipped.pooling, "normalize": shipped.normalize, **limit}
+    found = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not name or not equals:
+            raise ParameterError(f"--param: expected NAME=VALUE, got {assignment}")
+        found[name] = yaml.safe_load(value)
+    return found

@@ -1,4 +1,4 @@
-"""A run's summary for people, files and MLflow. Runs on the driver."""
+"""A run's summary for people and files. Runs on the driver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jobs.errors import RunError
 from jobs.summary import duration, rate
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from jobs.summary import Summary
+    from jobs.tracking.record import Record
 
 
-def publish(summary: Summary, *, path: Path | None = None) -> None:
-    """Shows the summary, writes it to ``path`` as JSON, and logs it as an MLflow run where a server is named.
+def publish(summary: Summary, *, path: Path | None = None, record: Record | None = None) -> None:
+    """Shows the summary, tells it to MLflow (``record``) and writes it to ``path`` as JSON.
 
-    Raises RunError where it can't be written or logged: the rows are in the sink all the same.
+    Raises RunError where it can't be written: the rows are in the sink all the same.
     """
     from rich.console import Console
 
     Console().print(table(summary))
+    if record is not None:
+        record.done(summary)
     try:
         if path is not None:
             write(summary, path)
-        if os.environ.get("MLFLOW_TRACKING_URI"):
-            log_run(summary)
-    except Exception as error:
+    except OSError as error:
         raise RunError(
             f"run {summary.run_id} is done and its rows are in the sink, but its summary could not be kept: {error}"
         ) from error
@@ -42,16 +43,6 @@ def write(summary: Summary, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
     unfinished.write_text(json.dumps(summary.as_dict(), indent=2) + "\n", encoding="utf-8")
     unfinished.replace(path)
-
-
-def log_run(summary: Summary) -> None:
-    """An MLflow run named after the job: what scored as parameters, what was counted as metrics."""
-    import mlflow
-
-    numbers, words = _split(summary.as_dict())
-    with mlflow.start_run(run_name=summary.job, tags={"embercast.identity": summary.identity}, nested=True):
-        mlflow.log_params(words)
-        mlflow.log_metrics(numbers)
 
 
 def table(summary: Summary) -> Table:
@@ -111,18 +102,3 @@ def _rest(summary: Summary) -> list[tuple[str, str]]:
 
 def _version(version: int | None) -> str:
     return "–" if version is None else str(version)
-
-
-def _split(values: Any, prefix: str = "") -> tuple[dict[str, float], dict[str, str]]:
-    numbers: dict[str, float] = {}
-    words: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            inner = _split(value, f"{prefix}{name}.")
-            numbers |= inner[0]
-            words |= inner[1]
-        elif isinstance(value, int | float):
-            numbers[prefix + name] = float(value)
-        elif value is not None:
-            words[prefix + name] = str(value)
-    return numbers, words

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobs import columns, seeds, tables
 from jobs.references import reveal
+from jobs.tracking import traces
 from udfs.columns import roles
 from udfs.foreign import Sample
 from udfs.scoring import PreparedModel, prepare
@@ -46,8 +47,8 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
         spark: with Delta.
         definition: the job.
 
-    Raises ModelError, ParameterError or DeviceError for what can't be computed, SchemaError with every column that is
-    missing or of the wrong type.
+    Raises ModelError, ParameterError or DeviceError for what can't be computed or traced, SchemaError with every
+    column that is missing or of the wrong type.
     """
     rows = tables.read_source(spark, definition)
     model = prepare(
@@ -62,6 +63,7 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
             rows=rows, input=definition.source.inputs, before=partial(tables.output_before, spark, definition)
         ),
     )
+    traces.check(definition, model.task)
     schema = columns.check(spark, definition, model, rows.schema)
     request = definition.request(model.task, schema=model.schema)
     inputs = roles(model.task, request.inputs, model.schema)

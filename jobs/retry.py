@@ -79,7 +79,7 @@ def _failed(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     assert found is not None
     key = definition.source.row_key
     keys = found.where(f"{definition.sink.output}.error.retryable").select(*key).distinct()
-    return tables.read_source(spark, definition).join(keys, key, "left_semi")
+    return tables.read_these(spark, definition, keys)
 
 
 def _merge(definition: JobDefinition, metadata: str) -> merging.Merge:

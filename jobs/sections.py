@@ -27,6 +27,8 @@ MESSAGES: Final = "messages"
 
 #: The folder of an openai-batch sink in which its Delta table lies.
 SCORED: Final = "_scored"
+#: The task whose answers may become traces.
+TRACED: Final = "llm/v1/chat"
 
 T = TypeVar("T")
 
@@ -353,6 +355,36 @@ class Errors(Section):
     def letters(self) -> Place | None:
         """Where the rows that failed are kept; None where they are not."""
         return None if self.table is self.path is None else Place(table=self.table, path=self.path)
+
+
+class Tracking(Section):
+    """What MLflow is told of a run beside its summary, where MLFLOW_TRACKING_URI names a server."""
+
+    traces: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description=f"a whole number from 0 to 1000: how many answers of {TRACED} a run makes traces of",
+        examples=[20],
+    )
+    trace_text: bool = Field(
+        default=False,
+        description="true or false: whether traces hold what was asked and answered",
+        examples=[True],
+    )
+    system_metrics: bool | None = Field(
+        default=None,
+        description="true or false: whether MLflow samples the driver's machine meanwhile; left out, as "
+        "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING says",
+        examples=[True],
+    )
+
+    @field_validator("trace_text")
+    @classmethod
+    def _text_of_traces(cls, trace_text: bool, info: ValidationInfo) -> bool:
+        if trace_text and info.data.get("traces") == 0:
+            raise refuse("traces to write text into", "none", "write traces: 20")
+        return trace_text
 
 
 def _no_columns_of_its_own(key: str, value: object, info: ValidationInfo) -> None:

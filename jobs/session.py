@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from jobs import functions
 from jobs.errors import RunError
 from jobs.jars import delta_jars
 
@@ -31,14 +32,28 @@ _LOCAL: Final = {
 def session(name: str) -> SparkSession:
     """The session that is active, the one that spark-submit configured, or a local one with Delta.
 
-    Raises RunError where the session has no Delta, with the options that give it one.
+    One that is started here has the SQL functions that ``jobs.functions`` finds; one that was active keeps its own.
+
+    Raises RunError where the session has no Delta, with the options that give it one; DefinitionError where a function
+    can't be made.
     """
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take the system's Python otherwise
-    spark = SparkSession.getActiveSession() or _start(name)
+    active = SparkSession.getActiveSession()
+    spark = active or _start(name)
     _check_delta(spark)
+    if active is None:
+        _add_functions(spark)
     return spark
+
+
+def _add_functions(spark: SparkSession) -> None:
+    try:
+        functions.register(spark)
+    except BaseException:
+        spark.stop()  # it would be taken for whole the next time
+        raise
 
 
 def _start(name: str) -> SparkSession:

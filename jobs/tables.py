@@ -51,6 +51,13 @@ def read_some(spark: SparkSession, definition: JobDefinition, count: int) -> Dat
     return _folded(fold.touched(rows, rows.limit(count * _TURNS), source.key), source)
 
 
+def read_these(spark: SparkSession, definition: JobDefinition, keys: DataFrame) -> DataFrame:
+    """The rows of ``read_source`` that have a key of ``keys``, whose columns are ``row_key``'s."""
+    source = definition.source
+    rows = fold.touched(read_rows(spark, definition), keys, source.key)  # not all turns are folded for some
+    return rows if source.fold is None else fold.touched(_folded(rows, source), keys, source.row_key)
+
+
 def new_rows(batch: DataFrame, definition: JobDefinition, place: Place) -> DataFrame:
     """What a micro-batch of the stream brings to score: its rows, or the conversations it has turns of that have no
     answer in ``place`` yet.

@@ -35,9 +35,20 @@ def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
     if ignored:
         log.warning("parameters logged with %s that %s does not take: %s", ref.pinned, ref.task, ", ".join(ignored))
     logged = {name: value for name, value in ref.params.items() if name in taken - asked.keys()}
+    given = dict.fromkeys(cls.required, Column(""))
     for name, value in logged.items():
         try:
-            parse_params(ref.task, {**dict.fromkeys(cls.required, Column("")), name: value})
+            parse_params(ref.task, {**given, name: value})
         except ParameterError as error:
+            if _taken(ref.task, {**given, **logged, **asked}):  # some are taken beside others alone
+                return logged
             raise ParameterError(f"{error}. {ref.pinned} was logged with it: give {name} in params") from error
     return logged
+
+
+def _taken(task: str, params: Mapping[str, Any]) -> bool:
+    try:
+        parse_params(task, params)
+    except ParameterError:
+        return False
+    return True

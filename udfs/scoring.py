@@ -85,6 +85,7 @@ def prepare(
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     sample: Sample | None = None,
+    by_call: bool = False,
 ) -> PreparedModel:
     """Resolves and pins a model, decides device and dtype, makes its bundle and ships it. Runs on the driver.
 
@@ -98,12 +99,15 @@ def prepare(
         weights_path: a folder that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
         sample: rows that the struct of a model outside the task table is learned from.
+        by_call: whether each call gives the parameters that the task needs and nobody gave: columns of their names.
 
     Raises a ModelError, ParameterError or DeviceError before any row is read.
     """
     compute = compute or Compute()
     ref = resolve(model, task=task, allow_foreign_code=allow_foreign_code)
     merged = over_logged(ref, params or {})
+    if by_call:
+        merged |= {name: Column(name) for name in task_class(ref.task).required if merged.get(name) is None}
     parsed = parse_params(ref.task, merged)
     if "roots" in merged and ref.task in SCHEMAS:
         merged["roots"] = absolute(merged["roots"])  # as the driver means them: a worker runs elsewhere

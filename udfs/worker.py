@@ -53,9 +53,10 @@ class Descriptor:
             yield scored
 
     def _scorer(self) -> Scorer:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # executors ask no hub; read when transformers is imported
         hardware = detect()
-        cpus, address = _task_resources()
+        cpus, address = task_resources()
+        if cpus is not None:  # a notebook's own process may ask its hub afterwards
+            os.environ["HF_HUB_OFFLINE"] = "1"  # executors ask none; read when transformers is imported
         threads = choose_threads(self.compute.threads, hardware, task_cpus=cpus)
         device = choose_device(self.compute.device, hardware, address=address)
         check_backend(self.backend, hardware, device.value)
@@ -83,7 +84,7 @@ class Descriptor:
         return task, loaded.manifest
 
 
-def _task_resources() -> tuple[int | None, str | None]:
+def task_resources() -> tuple[int | None, str | None]:
     """The CPUs and the GPU address that Spark gave to the running task; None where there is no task or no GPU."""
     if "pyspark" not in sys.modules:  # a server of MLflow's has neither
         return None, None

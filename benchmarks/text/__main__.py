@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.command import Tell, carry_out, some_of
-from benchmarks.text.ratios import REFERENCES, RIVALS
+from benchmarks.text.ratios import HERE, REFERENCES, RIVALS
 from benchmarks.text.report import show, show_alone
 
-WAYS: Final = ("engine", *REFERENCES, "engine-float32", *RIVALS)
+WAYS: Final = ("engine", *REFERENCES, "engine-float32", HERE, *RIVALS)
 
 
 def main(arguments: list[str] | None = None) -> None:

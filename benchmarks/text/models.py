@@ -59,17 +59,8 @@ def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    _quietly()
-    experiment = "embercast-benchmark"
-    if mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifact_location=(folder.parent / "artifacts").resolve().as_uri())
-    os.environ["MLFLOW_EXPERIMENT_NAME"] = experiment
-    components = {
-        "model": AutoModelForSequenceClassification.from_pretrained(folder),
-        "tokenizer": AutoTokenizer.from_pretrained(folder),
-    }
+    components = _to_log(folder)
     output = Schema([ColSpec("string", "label"), ColSpec("double", "score")])
     with mlflow.start_run(run_name=name):
         logged = mlflow.transformers.log_model(
@@ -82,6 +73,36 @@ def log(name: str, folder: Path, config: dict[str, Any] | None = None) -> str:
             model_config=config,
         )
     return str(logged.model_uri)
+
+
+def log_here(name: str, folder: Path, dtype: str) -> str:
+    """The same by ``udfs.pyfunc.log_model``, to be scored in ``dtype``."""
+    import mlflow
+
+    import udfs.pyfunc
+
+    components = _to_log(folder)
+    with mlflow.start_run(run_name=name):
+        logged = udfs.pyfunc.log_model(
+            transformers_model=components, name=name, task="text-classification", definition={"dtype": dtype}
+        )
+    return str(logged.model_uri)
+
+
+def _to_log(folder: Path) -> dict[str, Any]:
+    """A saved classifier's components, when there is an experiment whose artifacts lie beside it."""
+    import mlflow
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    _quietly()
+    experiment = "embercast-benchmark"
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=(folder.parent / "artifacts").resolve().as_uri())
+    os.environ["MLFLOW_EXPERIMENT_NAME"] = experiment
+    return {
+        "model": AutoModelForSequenceClassification.from_pretrained(folder),
+        "tokenizer": AutoTokenizer.from_pretrained(folder),
+    }
 
 
 def _quietly() -> None:

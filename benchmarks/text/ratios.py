@@ -7,6 +7,8 @@ from operator import eq
 from typing import Any, Final
 
 REFERENCES: Final = ("reference-threads", "reference-processes")
+#: Stock ``spark_udf`` of the model as ``udfs.pyfunc.log_model`` logs it: MLflow's door, this engine behind it.
+HERE: Final = "stock-logged-here"
 RIVALS: Final = ("stock", "stock-batch32", "pipeline-udf", "predict-batch-udf")
 
 
@@ -25,6 +27,7 @@ def ratios(rates: Mapping[str, float]) -> dict[str, float]:
         known["best_rival"] = max(rivals)
     pairs = (
         ("engine", "stock"),
+        (HERE, "stock"),
         ("engine", "best_rival"),
         ("engine", "reference"),
         ("engine-float32", "stock"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 _RATIOS: Final = {
     "engine_to_stock": "engine / {stock}",
     "engine_to_stock_without_fixed": "the same without what a pass costs stock and engine before the first row",
+    "stock_logged_here_to_stock": "stock spark_udf over the model logged here / {stock}",
     "engine_to_best_rival": "engine / the best of what people use",
     "engine_to_reference": "engine / eager torch alone",
     "engine_float32_to_stock": "of the gain over stock: all but the dtype (engine in float32 / stock)",

@@ -18,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 
 from benchmarks.pipelines import STOCK, inputs_of
+from benchmarks.text.ratios import HERE
 from benchmarks.text.spec import Spec
 
 if TYPE_CHECKING:
@@ -37,6 +38,11 @@ def stock(spark: SparkSession, spec: Spec, *, logged: str = "stock") -> Scoring:
 def stock_batch32(spark: SparkSession, spec: Spec) -> Scoring:
     """The same of the model logged with ``model_config={"batch_size": 32}``."""
     return stock(spark, spec, logged="stock-batch32")
+
+
+def stock_logged_here(spark: SparkSession, spec: Spec) -> Scoring:
+    """The same of the model as ``udfs.pyfunc.log_model`` logs it, in the dtype that the engine chooses."""
+    return stock(spark, spec, logged=HERE)
 
 
 def pipeline_udf(spark: SparkSession, spec: Spec, *, batch_size: int = 1) -> Scoring:
@@ -115,6 +121,7 @@ _ENGINE: Final[Ways] = {"engine": engine, "engine-float32": engine_float32}
 _TEXT: Final[Ways] = {
     "stock": stock,
     "stock-batch32": stock_batch32,
+    HERE: stock_logged_here,
     "pipeline-udf": pipeline_udf,
     "predict-batch-udf": predict_batch,
 }

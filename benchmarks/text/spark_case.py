@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmarks.machine import machine, versions
 from benchmarks.text import models
-from benchmarks.text.ratios import REFERENCES, agreement, all_ratios
+from benchmarks.text.ratios import HERE, REFERENCES, agreement, all_ratios
 from benchmarks.text.spec import Spec
 from benchmarks.text.texts import rows_at, texts, tokens_of, with_repeats
 from benchmarks.text.turns import take_turns
@@ -21,13 +21,13 @@ from engine.device import detect
 
 #: Measured by turns within a group, one group after another: those that are compared closely are neighbours.
 GROUPS: Final[tuple[tuple[str, ...], ...]] = (
-    ("engine", *REFERENCES, "stock", "engine-float32"),
+    ("engine", *REFERENCES, "stock", HERE, "engine-float32"),
     ("stock-batch32",),
     ("pipeline-udf",),
     ("predict-batch-udf",),
 )
 REPEATED: Final = ("engine", "stock")
-_FULL: Final = ("engine", *REFERENCES)
+_FULL: Final = ("engine", *REFERENCES, HERE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,8 @@ def _set_up(folder: Path, settings: Settings) -> dict[str, Any]:
     logged = {"stock": models.log("stock", model)}
     if "stock-batch32" in settings.only:
         logged["stock-batch32"] = models.log("stock-batch32", model, {"batch_size": 32})
+    if HERE in settings.only:
+        logged[HERE] = models.log_here(HERE, model, settings.dtype)
     return {"model": str(model), "logged": logged}
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelError, UnsafeModelError
+from engine.errors import ModelError
 from engine.models.folder import read_json
+from engine.models.safety import pickles
 
 WEIGHTS: Final = "adapter_model.safetensors"
 #: How an injected model's own parameters are named in a base that was saved with its adapter in it, as MLflow does.
@@ -41,11 +42,11 @@ def check(folder: Path) -> None:
     """Raises ModelError for an adapter that can't be merged exactly, UnsafeModelError for a pickled one."""
     config = read_json(folder / "adapter_config.json")
     if not (folder / WEIGHTS).exists():
-        if (folder / "adapter_model.bin").exists():
-            raise UnsafeModelError(
-                f"expected {WEIGHTS} in {folder}, found only adapter_model.bin, which is unpickled to be read. "
-                "Save the adapter again with save_pretrained(…) of a current peft"
-            )
+        pickles.refuse(
+            folder,
+            expected=WEIGHTS,
+            advice="Save the adapter again with save_pretrained(…) of a current peft",
+        )
         raise ModelError(f"expected a PEFT adapter with {WEIGHTS} in {folder}, found none: log the adapter again")
     other = sorted(name for name, value in config.items() if value and name not in _MERGED | _OF_TRAINING)
     if config.get("peft_type") != "LORA":

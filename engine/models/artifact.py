@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelError, UnsafeModelError, UnsupportedTaskError
-from engine.models import cache
+from engine.errors import ModelError, UnsupportedTaskError
+from engine.models import cache, flavor
 from engine.models.bundle import Bundle
 from engine.models.manifest import FILE, Manifest, file_digests
 from engine.models.ref import ModelRef
@@ -20,31 +20,20 @@ OWN: Final = "own"
 
 def flavors(root: Path) -> Mapping[str, Any]:
     """The flavors that an artifact's MLmodel names."""
-    import yaml
-
-    logged = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8")) or {}
-    found: Mapping[str, Any] = logged.get("flavors") or {}
+    found: Mapping[str, Any] = flavor.described(root).get("flavors") or {}
     return found
 
 
-def pyfunc_ref(
-    uri: str, pinned: str, version: str | None, root: Path, *, task: str | None, allow_foreign_code: bool
-) -> ModelRef:
+def pyfunc_ref(uri: str, pinned: str, version: str | None, root: Path, *, task: str | None) -> ModelRef:
     """The ref of an artifact that runs through MLflow's ``python_function`` flavor, with whatever code it brings.
 
-    Raises ModelError without that flavor, UnsafeModelError where its code is not allowed, UnsupportedTaskError where a
-    task is asked of it.
+    That code is allowed already (``engine.models.safety``). Raises ModelError without that flavor, UnsupportedTaskError
+    where a task is asked of it.
     """
     found = flavors(root)
     if "python_function" not in found:
         raise ModelError(
             f"expected a model with a transformers or a python_function flavor, {uri} has {', '.join(found)}"
-        )
-    if not allow_foreign_code:
-        loader = found["python_function"].get("loader_module")
-        raise UnsafeModelError(
-            f"{uri} is no transformers model: scoring it runs the code it was logged with ({loader}), on the driver "
-            "and on every executor. Where you trust that code, write allow_foreign_code: true (allow_foreign_code=True)"
         )
     if task is not None:
         raise UnsupportedTaskError(f"{uri} is a PyFunc, which has no task, got {task}: leave the task out")

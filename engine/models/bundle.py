@@ -17,17 +17,18 @@ from engine.errors import ModelError, UnsupportedTaskError
 from engine.models import activation, adapter, cache, language_model, pooling, quantized, vocoder
 from engine.models.auto import auto_class
 from engine.models.eviction import hold
+from engine.models.locks import locked
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
+from engine.models.safety import pickles
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
 log = logging.getLogger(__name__)
 
 _NOT_TOKENIZER: Final = (
+    *pickles.PATTERNS,
     "*.safetensors",
-    "*.bin",
-    "*.pt",
     "*.h5",
     "*.msgpack",
     "*.onnx",
@@ -64,15 +65,26 @@ def make_bundle(ref: ModelRef, dtype: str, *, root: Path | None = None) -> Bundl
     """
     home = root or cache.cache_root()
     known = home / "known" / f"{_source_key(ref, dtype)}.digest"
-    if known.exists():
-        found = home / "bundles" / known.read_text(encoding="utf-8")
-        hold(found)
-        if cache.is_whole(found):
-            return Bundle(found, Manifest.read(found))
+    found = _known(home, known)
+    if found is not None:
+        return found
+    known.parent.mkdir(mode=0o700, exist_ok=True)
+    with locked(known.with_suffix(".lock")):  # a host's workers may come together: one loads, the others wait
+        return _known(home, known) or _make(ref, dtype, home, known)
+
+
+def _known(home: Path, known: Path) -> Bundle | None:
+    if not known.exists():
+        return None
+    found = home / "bundles" / known.read_text(encoding="utf-8")
+    hold(found)
+    return Bundle(found, Manifest.read(found)) if cache.is_whole(found) else None
+
+
+def _make(ref: ModelRef, dtype: str, home: Path, known: Path) -> Bundle:
     with cache.workspace(home) as made:
         manifest = _write(ref, dtype, made)
         path = cache.ensure(manifest.digest, lambda into: _move(made, into), root=home)
-    known.parent.mkdir(mode=0o700, exist_ok=True)
     cache.write_atomically(known, manifest.digest)
     return Bundle(path, manifest)
 

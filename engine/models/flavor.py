@@ -19,10 +19,14 @@ from engine.models.folder import read_json
 FILE: Final = "MLmodel"
 #: The flavors that are read here.
 READ: Final = frozenset({"transformers", "sentence_transformers"})
+#: Components that are read, where they are logged beside the model.
+_READ_PARTS: Final = ("tokenizer", "feature_extractor")
 #: Where MLflow before 2.4.1 put the weights.
 _OLD_LAYOUT: Final = "pipeline"
 #: Where MLflow 2.3 and 2.4 put model_config.
 _OLD_PARAMS: Final = Path("components", "inference_config.txt")
+#: Where ``udfs.pyfunc`` says how a model is scored, in the python_function flavor.
+_OURS: Final = "embercast"
 _TENSORFLOW: Final = (
     "expected PyTorch weights, {uri} was logged with TensorFlow's or Flax's: load it with transformers 4 "
     "(from_pretrained(…, from_tf=True) or from_flax=True), save it with save_pretrained and log that"
@@ -51,18 +55,42 @@ class Logged:
     notes: tuple[str, ...] = ()
 
 
+def described(root: Path) -> dict[str, Any]:
+    """What the MLmodel in the folder ``root`` says. Raises ModelError where it is no YAML of plain values."""
+    import yaml
+
+    try:
+        said = yaml.safe_load((root / FILE).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise ModelError(
+            f"expected YAML of plain values in {root / FILE}, got: {error}. Log the model again"
+        ) from error
+    if not isinstance(said, dict) or not isinstance(said.get("flavors") or {}, dict):
+        raise ModelError(f"expected flavors in {root / FILE}, it has none: log the model with MLflow")
+    return said
+
+
+def references(root: Path) -> tuple[str, ...]:
+    """What the transformers flavor in ``root`` names outside of its folder: hub names and absolute paths."""
+    own: Mapping[str, Any] = (described(root).get("flavors") or {}).get("transformers") or {}
+    whole = "model_binary" in own or (root / _OLD_LAYOUT).is_dir()
+    found = [] if whole else [own.get("local_base_model_path") or own.get("source_model_name")]
+    parts = root / "components"
+    if not (parts / "processor").is_dir():
+        found += [own.get(f"{one}_name") for one in _READ_PARTS if not (parts / one).is_dir()]
+    return tuple(dict.fromkeys(str(name) for name in found if name))
+
+
 def read(uri: str, root: Path) -> Logged:
     """Reads the folder ``root`` of the model ``uri``.
 
     Raises ModelError where it has no flavor that can be read, other frameworks' weights, or weights that can't be
     reached from here.
     """
-    import yaml
-
-    described: dict[str, Any] = yaml.safe_load((root / FILE).read_text(encoding="utf-8"))
-    flavors: dict[str, Any] = described.get("flavors") or {}
+    said = described(root)
+    flavors: dict[str, Any] = said.get("flavors") or {}
     if "sentence_transformers" in flavors:
-        return _sentence_transformer(root, described)
+        return _sentence_transformer(root, said)
     if "transformers" not in flavors:
         raise ModelError(
             f"expected a model with MLflow's transformers flavor or sentence_transformers, {uri} has "
@@ -74,13 +102,13 @@ def read(uri: str, root: Path) -> Logged:
     weights, notes = _weights(uri, root, flavor)
     adapter = root / flavor["peft_adaptor"] if flavor.get("peft_adaptor") else None
     return Logged(
-        task=_task(flavor, described),
+        task=_task(flavor, said),
         model_dir=weights,
         tokenizer_dir=_component(root, flavor, weights, "tokenizer"),
         features_dir=_component(root, flavor, weights, "feature_extractor"),
         adapter_dir=adapter,
         dtype=str(flavor["torch_dtype"]).removeprefix("torch.") if flavor.get("torch_dtype") else None,
-        params=_params(root, described),
+        params=_params(root, said),
         notes=notes,
     )
 
@@ -93,7 +121,7 @@ def _sentence_transformer(root: Path, described: dict[str, Any]) -> Logged:
 
 def _task(flavor: Mapping[str, Any], described: Mapping[str, Any]) -> str | None:
     """As ``udfs.pyfunc`` wrote it down; else an ``llm/v1/…`` name before the pipeline that MLflow runs for it."""
-    own = (described["flavors"].get("python_function") or {}).get("embercast")
+    own = (described["flavors"].get("python_function") or {}).get(_OURS)
     if own:
         return str(own["task"])
     named = (flavor.get("inference_task"), (described.get("metadata") or {}).get("task"))
@@ -137,10 +165,20 @@ def _component(root: Path, flavor: Mapping[str, Any], weights: Path, component: 
 
 
 def _params(root: Path, described: Mapping[str, Any]) -> dict[str, Any]:
-    """The prompt template, model_config, and the defaults of the signature's parameters over it."""
+    """The prompt template, model_config, and the defaults of the signature's parameters over it.
+
+    A null or empty default of a model that ``udfs.pyfunc`` logged stands for the model's own value.
+    """
     python = described["flavors"].get("python_function") or {}
     template = (described.get("metadata") or {}).get("prompt_template")
-    signature = (described.get("signature") or {}).get("params")
-    defaults = {one["name"]: one.get("default") for one in (json.loads(signature) or [] if signature else [])}
+    defaults = defaults_of(described)
+    if _OURS in python:
+        defaults = {name: value for name, value in defaults.items() if value not in (None, [])}
     config = read_json(root / _OLD_PARAMS) or python.get("config") or {}
     return {**({"prompt_template": template} if template else {}), **config, **defaults}
+
+
+def defaults_of(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults of the parameters in an MLmodel's signature, by name."""
+    signature = (described.get("signature") or {}).get("params")
+    return {one["name"]: one.get("default") for one in (json.loads(signature) or [] if signature else [])}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from engine.errors import ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.errors import ModelError, ModelNotFoundError, UnsupportedTaskError
+from engine.models import vocoder
+from engine.models.safety import paths, pickles, remote
 from engine.tasks import task_class
 
-_PICKLED: Final = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+#: Of PEFT; transformers loads what it names.
+_ADAPTER: Final = "adapter_config.json"
 _OTHER_FRAMEWORKS: Final = ("*.h5", "*.msgpack", "*.onnx", "*.gguf")
 
 #: Encoders of sound, whose ForSequenceClassification hears recordings.
@@ -46,30 +50,41 @@ def read_json(path: Path) -> dict[str, Any]:
     return loaded
 
 
-def check(model_dir: Path, tokenizer_dir: Path) -> None:
+def check(model_dir: Path, *preparation: Path | None, allow_foreign_code: bool = False) -> None:
     """Refuses a folder that can't be loaded, or only by running or unpickling what lies in it. Runs on the driver.
 
-    Raises ModelNotFoundError without a config.json, UnsafeModelError for remote code and pickled weights, and
-    ModelError for a folder without weights.
+    Args:
+        model_dir: configuration and weights; a vocoder in it is looked at too.
+        preparation: the folders of tokenizer and feature extractor; None is passed over.
+        allow_foreign_code: lets an auto_map and kernels pass (``engine.models.safety.remote``).
+
+    Raises ModelNotFoundError without a config.json, UnsafeModelError for remote code, pickled weights and files
+    elsewhere, and ModelError for a folder without weights, or with an adapter that transformers would load by itself.
     """
     if not (model_dir / "config.json").exists():
         raise ModelNotFoundError(f"expected a transformers model with a config.json in {model_dir}, found none")
-    for name in ("config.json", "tokenizer_config.json"):
-        for folder in {model_dir, tokenizer_dir}:
-            if "auto_map" in read_json(folder / name):
-                raise UnsafeModelError(
-                    f"{folder / name} has an auto_map: loading it would run the model's own code (trust_remote_code). "
-                    "Log a model of an architecture that transformers has"
-                )
+    beside = model_dir / vocoder.FOLDER
+    read = [folder for folder in (model_dir, beside, *preparation) if folder is not None]
+    remote.check(dict.fromkeys(read), allow_foreign_code=allow_foreign_code)
+    paths.check_model(model_dir)
+    if (model_dir / _ADAPTER).exists():
+        raise ModelError(
+            f"expected a model without an adapter in {model_dir}, it has an {_ADAPTER}, which transformers would "
+            "follow: log the PEFT model, or merge it (model.merge_and_unload()) and log the merged model"
+        )
+    for folder in (model_dir, *((beside,) if beside.is_dir() else ())):
+        _check_weights(folder)
+
+
+def _check_weights(model_dir: Path) -> None:
     if any(model_dir.glob("*.safetensors")):
         return
-    for pattern in _PICKLED:
-        for found in model_dir.glob(pattern):
-            raise UnsafeModelError(
-                f"expected safetensors weights in {model_dir}, found only {found.name}, which is unpickled to be read. "
-                "Load it where it is trusted, save the model again with save_pretrained(…) of a current transformers, "
-                "and log that"
-            )
+    pickles.refuse(
+        model_dir,
+        expected="safetensors weights",
+        advice="Load it where it is trusted, save the model again with save_pretrained(…) of a current transformers, "
+        "and log that",
+    )
     for pattern in _OTHER_FRAMEWORKS:
         for found in model_dir.glob(pattern):
             raise ModelError(
@@ -84,7 +99,12 @@ def infer_task(model_dir: Path) -> str | None:
     """The task a plain folder tells of itself: embeddings where it ships a pooling, else by its architecture."""
     if (model_dir / "1_Pooling" / "config.json").exists():
         return "embeddings"
-    for architecture in read_json(model_dir / "config.json").get("architectures") or []:
+    return task_of(read_json(model_dir / "config.json").get("architectures") or [])
+
+
+def task_of(architectures: Iterable[str]) -> str | None:
+    """The task that a model's class leaves no doubt of; None where it leaves some."""
+    for architecture in architectures:
         for ending, task in _TASK_OF.items():
             if architecture.endswith(ending):
                 return task

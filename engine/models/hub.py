@@ -11,7 +11,7 @@ from typing import Final
 from engine.errors import ModelNotFoundError
 
 #: What a bundle is made from: safetensors, configuration and tokenizer; never code or pickles.
-_READ: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
+READ: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
 
 
 def find(name: str, revision: str | None, *, weights: bool = True) -> Path:
@@ -36,6 +36,47 @@ def find(name: str, revision: str | None, *, weights: bool = True) -> Path:
     return _fetch(name, revision)
 
 
+def cached(name: str, revision: str | None = None) -> Path | None:
+    """The folder of a model in the cache, named by its commit; None where the cache has none of that name.
+
+    Args:
+        name: of the hub.
+        revision: a commit, a tag or a branch; None is ``main`` as ``from_pretrained`` found it last.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return _cached(name, revision or "main", "config.json")
+    except HFValidationError:  # no name of a hub's
+        return None
+
+
+def commit_of(name: str, revision: str | None = None) -> str:
+    """The commit that a revision of a model on the hub stands for, which the cache says where it knows.
+
+    Raises ModelNotFoundError.
+    """
+    found = cached(name, revision)
+    return found.name if found is not None else _ask(name, revision)
+
+
+def _ask(name: str, revision: str | None) -> str:
+    import huggingface_hub
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's or httpx2's, by release
+
+    asked = f"{name}@{revision or 'main'}"
+    if constants.HF_HUB_OFFLINE:
+        raise ModelNotFoundError(
+            f"expected a folder or a model in {constants.HF_HUB_CACHE}, which does not have {asked}, and "
+            "HF_HUB_OFFLINE is set"
+        )
+    try:
+        return str(huggingface_hub.model_info(name, revision=revision).sha)
+    except (OSError, ValueError, HTTPError) as error:
+        raise ModelNotFoundError(f"expected the commit of {asked}, and the hub answers: {error}") from error
+
+
 def _cached(name: str, revision: str, file: str) -> Path | None:
     """The commit's folder where the cache has this file of it: from_pretrained fetches no more than it reads."""
     import huggingface_hub
@@ -53,7 +94,7 @@ def _fetch(name: str, revision: str) -> Path:
     if constants.HF_HUB_OFFLINE:
         raise ModelNotFoundError(f"{constants.HF_HUB_CACHE} does not have {name}@{revision}, and HF_HUB_OFFLINE is set")
     try:
-        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(_READ)))
+        return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=list(READ)))
     except (OSError, ValueError, HTTPError) as error:
         raise ModelNotFoundError(
             f"{constants.HF_HUB_CACHE} does not have {name}@{revision}, and the hub answers: {error}"

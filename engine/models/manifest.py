@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,9 +70,21 @@ class Manifest:
 
 
 def file_digests(folder: Path) -> dict[str, tuple[str, int]]:
-    """sha256 and bytes of every file of a folder, by relative name, the manifest left out."""
+    """sha256 and bytes of every file of a folder, by relative name, the manifest left out.
+
+    A process reads a file once, as long as its size, time and inode stay: MLflow loads a model again for every task.
+    """
     found = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / FILE)
-    return {str(path.relative_to(folder)): (sha256(path), path.stat().st_size) for path in found}
+    stats = [(path, path.stat()) for path in found]
+    return {
+        str(path.relative_to(folder)): (_digest(path, stat.st_ino, stat.st_mtime_ns, stat.st_size), stat.st_size)
+        for path, stat in stats
+    }
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, inode: int, time: int, size: int) -> str:
+    return sha256(path)
 
 
 def sha256(path: Path) -> str:

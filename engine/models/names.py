@@ -61,7 +61,11 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     # transformers counts the prompt's tokens in: our max_length, of the prompt alone, would cut it
     "text-generation": {**_GENERATION, "max_length": "max_length of prompt and text together"},
-    "llm/v1/completions": {**_GENERATION, "max_length": "max_length of prompt and text together"},
+    "llm/v1/completions": {
+        **_GENERATION,
+        "max_tokens": "max_new_tokens",
+        "max_length": "max_length of prompt and text together",
+    },
     "llm/v1/chat": {
         **_GENERATION,
         "max_new_tokens": "max_tokens",

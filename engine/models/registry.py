@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import ModelNotFoundError, UnsupportedTaskError
-from engine.models import adapter, artifact, flavor, folder, language_model, names, quantized
+from engine.models import adapter, artifact, flavor, folder, language_model, names, policy, quantized
 from engine.models.ref import ModelRef
+from engine.models.safety import artifact as safety
 from engine.tasks import task_class
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
@@ -20,46 +21,79 @@ _SCHEMES: Final = ("models:/", "runs:/")
 
 
 def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
-    """Pins a model and finds its files. Runs on the driver.
+    """Pins a model, finds its files and looks at what they would do. Runs on the driver.
 
     Args:
         uri: models:/name@alias, models:/name/version, models:/m-id, runs:/id/path, or a local folder, which is either
             one that MLflow wrote or one that ``save_pretrained`` wrote.
         task: what to score; None takes what the model says.
-        allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
+        allow_foreign_code: whether a model may be scored that brings code of its own: a PyFunc by that code, a
+            transformers model beside it.
 
-    Raises ModelNotFoundError, UnsafeModelError, UnsupportedTaskError or ModelError.
+    Raises ModelNotFoundError, ForbiddenModelError, UnsafeModelError, UnsupportedTaskError or ModelError, and
+    ParameterError for a policy that can't be read.
     """
-    found = locate(uri)
-    pinned, version, root = found.pinned, found.version, found.root
-    logged = (root / flavor.FILE).exists()
-    if logged and not flavor.READ & artifact.flavors(root).keys():
-        return artifact.pyfunc_ref(uri, pinned, version, root, task=task, allow_foreign_code=allow_foreign_code)
-    ref = _from_mlflow(uri, pinned, version, root, task) if logged else _from_folder(uri, pinned, root, task)
-    task_class(ref.task)
-    folder.check(ref.model_dir, ref.tokenizer_dir)
-    if ref.adapter_dir is None:
-        folder.check_task(ref.model_dir, ref.task)
-    else:  # the head may be the adapter's: the weights decide
-        adapter.check(ref.adapter_dir)
-    notes = (*quantized.check(ref.model_dir), *language_model.check(ref.model_dir, ref.tokenizer_dir, ref.features_dir))
-    return replace(ref, notes=(*ref.notes, *notes))
+    return read(locate(uri), task=task, allow_foreign_code=allow_foreign_code)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Located:
     """A pinned model's files on this machine: ``root`` is the folder that MLflow or ``save_pretrained`` wrote."""
 
+    uri: str
     pinned: str
     version: str | None
     root: Path
 
 
+def read(found: Located, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
+    """What the files of a model say, after a look at what they would do; the policy was asked where it was located.
+
+    Arguments and errors as for ``resolve``.
+    """
+    uri, pinned, version, root = found.uri, found.pinned, found.version, found.root
+    logged = (root / flavor.FILE).exists()
+    brought: tuple[str, ...] = ()
+    if logged:
+        brought = safety.check(uri, root, allow_foreign_code=allow_foreign_code)
+    else:
+        folder.check(root, allow_foreign_code=allow_foreign_code)
+    if logged and not flavor.READ & artifact.flavors(root).keys():
+        return artifact.pyfunc_ref(uri, pinned, version, root, task=task)
+    ref = _from_mlflow(uri, pinned, version, root, task) if logged else _from_folder(uri, pinned, root, task)
+    task_class(ref.task)
+    folder.check(ref.model_dir, ref.tokenizer_dir, ref.features_dir, allow_foreign_code=allow_foreign_code)
+    if ref.adapter_dir is None:
+        folder.check_task(ref.model_dir, ref.task)
+    else:  # the head may be the adapter's: the weights decide
+        adapter.check(ref.adapter_dir)
+    notes = (*quantized.check(ref.model_dir), *language_model.check(ref.model_dir, ref.tokenizer_dir, ref.features_dir))
+    return replace(ref, notes=(*ref.notes, *brought, *notes))
+
+
 def locate(uri: str) -> Located:
-    """Pins a model and fetches its files, of which nothing is read. Raises ModelNotFoundError."""
+    """Pins a model and fetches its files, where the policy allows it. Nothing of them is loaded.
+
+    Raises ModelNotFoundError, ForbiddenModelError, and ParameterError for a policy that can't be read.
+    """
     pinned, version = pin(uri)
+    rules = policy.active()
+    if rules is not None:
+        found = _REGISTERED.fullmatch(pinned)
+        rules.check_source(uri, name=found["name"] if found else pinned, store=_store(pinned))
     root = _download(pinned) if pinned.startswith(_SCHEMES) else Path(pinned)
-    return Located(pinned=pinned, version=version, root=root)
+    if rules is not None:
+        rules.check_files(uri, root)
+    return Located(uri=uri, pinned=pinned, version=version, root=root)
+
+
+def _store(pinned: str) -> str | None:
+    """The address of where a pinned model is registered or logged; None for a folder."""
+    if not pinned.startswith(_SCHEMES):
+        return None
+    import mlflow
+
+    return str(mlflow.get_registry_uri() if _REGISTERED.fullmatch(pinned) else mlflow.get_tracking_uri())
 
 
 def pin(uri: str) -> tuple[str, str | None]:
@@ -114,7 +148,6 @@ def _download(pinned: str) -> Path:
 
 
 def _from_folder(uri: str, pinned: str, root: Path, task: str | None) -> ModelRef:
-    folder.check(root, root)
     task = names.task_of(task) if task else folder.infer_task(root)
     if task is None:
         raise UnsupportedTaskError(f"{uri} does not say its task: give one, `embercast tasks` lists them")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import chats, ctc_models, tiny
+from tests import chats, ctc_models, tagging, tiny
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,12 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chat(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model with a chat template."""
     return chats.save(tmp_path_factory.mktemp("chat"))
+
+
+@pytest.fixture(scope="module")
+def entities(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that finds entities."""
+    return tagging.save(tmp_path_factory.mktemp("entities"))
 
 
 @pytest.fixture

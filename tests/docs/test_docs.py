@@ -1,7 +1,8 @@
 """The pages keep what they promise: tables in step, links that lead somewhere, examples that run.
 
 A fenced block is run where its first line says so: ``python test`` and ``python test spark`` are executed, those of a
-page in their order and in one namespace; ``yaml job`` is read as a job definition. Every other block is only read.
+page in their order and in one namespace; ``yaml job`` is read as a job definition, ``yaml functions`` as a file of SQL
+functions. Every other block is only read.
 """
 
 from __future__ import annotations
@@ -84,17 +85,31 @@ def test_jobs_are_valid(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert load(file).name in body
 
 
+@pytest.mark.parametrize("page", having("yaml functions"))
+def test_functions_are_valid(page: Path, tmp_path: Path) -> None:
+    from jobs.functions import load
+
+    for i, body in enumerate(blocks(page, "yaml functions")):
+        file = tmp_path / f"{i}.yaml"
+        file.write_text(body, encoding="utf-8")
+        assert all(function.name in body for function in load(file))
+
+
 @pytest.mark.parametrize("page", having("python test"))
-def test_examples_run(page: Path, sentiment: Path, chat: Path) -> None:
-    run(page, "python test", {"folder": str(sentiment), "chat": str(chat)})
+def test_examples_run(page: Path, sentiment: Path, chat: Path, entities: Path, tmp_path: Path) -> None:
+    names = {"folder": str(sentiment), "chat": str(chat), "entities": str(entities), "into": str(tmp_path)}
+    run(page, "python test", names)
 
 
 @pytest.mark.spark
+@pytest.mark.filterwarnings(
+    "ignore:In Python 3.6.* it is preferred to specify type hints:UserWarning"
+)  # of MLflow's UDF
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")  # of MLflow's own mappings
 @pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning")  # of its own types
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize("page", having("python test spark"))
-def test_examples_run_on_spark(page: Path, spark: Any, tmp_path: Path) -> None:
+def test_examples_run_on_spark(page: Path, spark: Any, sentiment: Path, tmp_path: Path) -> None:
     texts = ["what a good day", None, "they said no", "what a good day"]
     reviews = spark.createDataFrame(list(enumerate(texts)), "review_id INT, body STRING")
     reviews.createOrReplaceTempView("reviews")
@@ -104,6 +119,7 @@ def test_examples_run_on_spark(page: Path, spark: Any, tmp_path: Path) -> None:
         file.write_bytes(recordings.wav(recordings.tone(0.5)))
     calls = spark.createDataFrame([(i, str(file)) for i, file in enumerate(files)], "call_id INT, path STRING")
     names = {"spark": spark, "reviews": reviews, "calls": calls, "folder": str(files[0].parent)}
+    names["sentiment"] = str(sentiment)
     run(page, "python test spark", names)
 
 

@@ -194,23 +194,3 @@ def test_tables_are_found_by_name(spark: SparkSession, sentiment: Path, tmp_path
     finally:
         spark.sql("DROP TABLE reviews_by_name")
         spark.sql("DROP TABLE reviews_by_name_scored")
-
-
-def test_summary_is_an_mlflow_run(
-    spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import mlflow
-
-    from jobs.report import publish
-
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
-    monkeypatch.chdir(tmp_path)
-    add(spark, tmp_path, BODIES)
-    summary = run(define(tmp_path, sentiment), spark=spark)
-    publish(summary, path=tmp_path / "out" / "summary.json")
-    (logged,) = mlflow.search_runs(output_format="list", search_all_experiments=True)
-    assert logged.info.run_name == "reviews"
-    assert logged.data.metrics["rows"] == 6
-    assert logged.data.params["digest"] == summary.digest
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["rows"] == 6
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["summary.json"]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import registries
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -11,6 +13,17 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     root = tmp_path_factory.getbasetemp() / "cache"
     root.mkdir(mode=0o700, exist_ok=True)
     monkeypatch.setenv("EMBERCAST_CACHE", str(root))
+
+
+@pytest.fixture(scope="session")
+def _mlflow_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return registries.template(tmp_path_factory.mktemp("mlflow"))
+
+
+@pytest.fixture
+def registry(_mlflow_tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MLflow on sqlite of this test alone; its folder is the working folder."""
+    registries.enter(_mlflow_tables, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from engine.distinct import combined_codes, distinct
+from engine.distinct import combined_codes, distinct, row_digests
 
 
 def test_equal_rows_are_scored_once_and_null_rows_never() -> None:
@@ -108,3 +108,41 @@ def test_a_minute_of_samples_is_told_apart_at_once() -> None:
         pa.array([row.tobytes() for row in rows], pa.binary()),
     ):
         assert combined_codes(pa.record_batch({"audio": column}), ["audio"]).tolist() == [*range(16)] * 2
+
+
+def test_digests_are_equal_where_rows_are_whatever_their_batch() -> None:
+    texts, numbers = ["b", None, "a", "b", "", "b"], pa.array([1, 1, 1, 1, 1, 2], pa.int32())
+    digests = row_digests(pa.record_batch({"text": texts, "k": numbers})).to_pylist()
+    assert digests[0] == digests[3]
+    assert len(set(digests)) == 5
+    assert row_digests(pa.record_batch({"text": ["b"], "k": pa.array([1], pa.int32())})).to_pylist() == digests[:1]
+    for other in (
+        {"text": ["b"], "k": pa.array([1], pa.int64())},
+        {"word": ["b"], "k": pa.array([1], pa.int32())},
+        {"text": [b"b"], "k": pa.array([1], pa.int32())},
+    ):
+        assert row_digests(pa.record_batch(other)).to_pylist() != digests[:1]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[0.5, 1.0], None, [0.5, 1.0], [0.5]], pa.list_(pa.float32())),
+        pa.array([[{"role": "user", "content": "a"}], None, [{"role": "user", "content": "a"}], []]),
+        pa.array([b"caf\xe9", None, b"caf\xe9", b"cafe"], pa.binary()).view(pa.string()),
+    ],
+    ids=["samples", "messages", "not utf-8"],
+)
+def test_digests_of_every_kind_of_column(column: pa.Array) -> None:
+    digests = row_digests(pa.record_batch({"column": column})).to_pylist()
+    assert digests[0] == digests[2]
+    assert len(set(digests)) == 3
+    assert row_digests(pa.record_batch({"column": column[2:]})).to_pylist() == digests[2:]
+
+
+def test_rows_without_a_value_in_python_have_digests_that_equal_none() -> None:
+    nulls = row_digests(pa.record_batch({"column": pa.nulls(2)})).to_pylist()
+    assert nulls[0] == nulls[1]
+    far = pa.array([[2**62], [2**62]], pa.list_(pa.timestamp("s")))  # no datetime goes so far
+    first, second = row_digests(pa.record_batch({"column": far})).to_pylist()
+    assert first != second

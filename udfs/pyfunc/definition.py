@@ -6,8 +6,7 @@ Configuration lies inside the artifact because stock ``spark_udf`` drops its own
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from engine.errors import ModelError
@@ -42,29 +41,35 @@ class Definition:
         return asdict(self)
 
     @classmethod
-    def read(cls, root: Path) -> Definition:
-        """Of the artifact at ``root``.
+    def of(cls, described: Mapping[str, Any], name: str) -> Definition:
+        """Of what an MLmodel says; ``name`` is what to call the artifact.
 
         Raises ModelError where it has none, or where a later engine wrote it than this one can read.
         """
-        import yaml
-
-        described: Mapping[str, Any] = yaml.safe_load((root / "MLmodel").read_text(encoding="utf-8"))
-        found = (described.get("flavors", {}).get("python_function") or {}).get(KEY)
+        found = ((described.get("flavors") or {}).get("python_function") or {}).get(KEY)
         if found is None:
             raise ModelError(
-                f"expected a model that udfs.pyfunc.log_model logged, {root.name} has no {KEY} in its MLmodel: "
+                f"expected a model that udfs.pyfunc.log_model logged, {name} has no {KEY} in its MLmodel: "
                 "embercast adopt makes one of it"
             )
-        _check(found)
+        _check(found, name)
         return cls(**found)
 
 
-def _check(found: Mapping[str, Any]) -> None:
+def _check(found: Any, name: str) -> None:
     import engine
 
-    if found.get("format", 0) > FORMAT:
+    known = {one.name for one in fields(Definition)}
+    if not isinstance(found, Mapping) or not {"task", "release", "format"} <= found.keys():
+        raise ModelError(f"expected task, release and format under {KEY} in the MLmodel of {name}: log the model again")
+    if not isinstance(found["format"], int) or found["format"] > FORMAT:
         raise ModelError(
-            f"expected a model of format {FORMAT} or before, which embercast {engine.__version__} reads; this one was "
-            f"logged by embercast {found.get('release')} in format {found['format']}: install that release or a later"
+            f"expected a model of format {FORMAT} or before, which embercast {engine.__version__} reads; {name} was "
+            f"logged by embercast {found['release']} in format {found['format']}: install that release or a later"
+        )
+    unknown = sorted(found.keys() - known)
+    if unknown:  # left out, they would change how it is scored
+        raise ModelError(
+            f"expected settings that embercast {engine.__version__} knows under {KEY}, {name} has "
+            f"{', '.join(map(str, unknown))}: install embercast {found['release']}, which logged it, or a later"
         )

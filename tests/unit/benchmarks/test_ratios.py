@@ -33,6 +33,11 @@ def test_ratios_of_hand_made_rates() -> None:
     }
 
 
+def test_the_model_logged_here_is_compared_with_stock() -> None:
+    assert ratios({"stock": 80.0, "stock-logged-here": 360.0}) == {"stock_logged_here_to_stock": 4.5}
+    assert "best_rival" not in str(ratios({"engine": 2.0, "stock-logged-here": 1.0}))
+
+
 def test_the_dtype_and_the_rest_multiply_to_the_gain() -> None:
     found = ratios(RATES)
     assert found["engine_float32_to_stock"] * found["engine_to_engine_float32"] == found["engine_to_stock"]

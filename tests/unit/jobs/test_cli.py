@@ -47,7 +47,7 @@ def test_help_imports_nothing_heavy() -> None:
         "finally: print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    for command in ("plan", "run", "batch", "sample", "validate", "tasks", "schema", "log", "doctor"):
+    for command in ("plan", "run", "batch", "sample", "validate", "tasks", "schema", "log", "adopt", "sql", "doctor"):
         assert f" {command} " in done.stdout
     assert not HEAVY & set(eval(done.stderr))
 
@@ -65,7 +65,7 @@ def test_a_wrong_definition_is_exit_code_2_without_a_traceback() -> None:
     assert done.stderr.splitlines() == [
         '--set: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
         "--set: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, got "nam"; write name',
+        'allow_foreign_code, errors, tracking, got "nam"; write name',
     ]
 
 
@@ -130,6 +130,22 @@ def test_an_unexpected_error_shows_its_traceback_without_secrets(monkeypatch: py
     assert done.exit_code == 4
     assert "RuntimeError: refused: s3://${env:TOKEN}@bucket" in done.stderr
     assert "hunter2" not in done.output
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_model_is_logged_and_adopted(tmp_path: Path) -> None:
+    from engine.models.registry import resolve
+    from tests import tiny
+
+    folder = tiny.save(tmp_path / "model")
+    done = embercast("log", str(folder), "--name", "sentiment", "--param", "top_k=1", "--alias", "next")
+    assert (done.exit_code, done.stdout) == (0, "models:/sentiment/1 is models:/sentiment@next now\n"), done.output
+    done = embercast("adopt", "models:/sentiment@next", "--alias", "champion")
+    assert done.stdout == "models:/sentiment@next is models:/sentiment/2 now, and so is its alias champion\n"
+    found = resolve("models:/sentiment@champion")
+    assert (found.version, found.params["top_k"]) == ("2", 1)
+    assert embercast("adopt", str(folder)).exit_code == 2
+    assert embercast("log", str(folder), "--name", "sentiment", "--param", "top_k").exit_code == 2
 
 
 def test_a_wrong_option_is_exit_code_2() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.errors import ModelNotFoundError, ParameterError, UnsafeModelError, UnsupportedTaskError
 from engine.models.bundle import make_bundle
 from engine.models.load import load
 from engine.models.registry import resolve
-from jobs.log import log_folder
+from jobs.log import log_folder, params_of
 from tests import audio_models, ctc_models, speech, tiny
 
 # of MLflow's own mappings and types
@@ -18,13 +18,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated"),
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred as AnyType:UserWarning"),
 ]
-
-
-@pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry on sqlite of this test alone."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.usefixtures("registry")
@@ -66,16 +59,16 @@ def test_a_model_that_hears_becomes_a_version(tmp_path: Path, save: Callable[[Pa
 
 
 @pytest.mark.usefixtures("registry")
-def test_what_mlflow_would_leave_behind_is_not_logged(tmp_path: Path) -> None:
+def test_a_vocoder_stays_beside_its_model(tmp_path: Path) -> None:
     folder = speech.save_speecht5(tmp_path / "model")
-    with pytest.raises(ModelError, match="has a vocoder, which it would leave behind"):
-        log_folder(folder, name="voice")
+    logged, own = (
+        make_bundle(resolve(uri), "float32").manifest.files for uri in (log_folder(folder, name="voice"), str(folder))
+    )
+    assert logged["vocoder/model.safetensors"] == own["vocoder/model.safetensors"]
 
 
 @pytest.mark.usefixtures("registry")
 def test_what_a_sentence_encoder_ships_is_logged(tmp_path: Path) -> None:
-    from mlflow.models import Model
-
     folder = tiny.save(tmp_path / "model", head="")
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
@@ -90,14 +83,12 @@ def test_what_a_sentence_encoder_ships_is_logged(tmp_path: Path) -> None:
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 32}))
     pinned = log_folder(folder, name="encoder", alias="next")
-    ref = resolve("models:/encoder@next", task="embeddings")
-    assert ref.pinned == pinned == "models:/encoder/1"
-    logged = Model.load(str(ref.model_dir.parent)).flavors["python_function"]
-    assert logged["config"] == ref.params == {"pooling": "cls", "normalize": True, "max_length": 32}
-    assert resolve(pinned).task == "embeddings"
-    again = resolve(log_folder(folder, name="encoder", task="list-embeddings"))
-    assert again.task == "embeddings"  # one vector a text; for lists of texts a job names the task
-    assert again.params == ref.params
+    ref = resolve("models:/encoder@next")
+    assert (ref.pinned, ref.task) == (pinned, "embeddings") == ("models:/encoder/1", "embeddings")
+    logged, own = (make_bundle(one, "float32").manifest for one in (ref, resolve(str(folder))))
+    assert (logged.pooling, logged.normalize, logged.max_length) == ("cls", True, 32)
+    assert logged.files["model.safetensors"] == own.files["model.safetensors"]
+    assert resolve(log_folder(folder, name="encoder", task="list-embeddings")).task == "list-embeddings"
 
 
 def test_what_can_not_be_logged(tmp_path: Path) -> None:
@@ -111,3 +102,11 @@ def test_what_can_not_be_logged(tmp_path: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(UnsafeModelError, match="expected safetensors"):
         log_folder(folder, name="a", task="embeddings")
+
+
+def test_parameters_of_a_command_line() -> None:
+    given = ["top_k=3", "aggregation=simple", "stop=[a, b]", "normalize=null"]
+    expected = {"top_k": 3, "aggregation": "simple", "stop": ["a", "b"], "normalize": None}
+    assert params_of(given) == expected
+    with pytest.raises(ParameterError, match="--param: expected NAME=VALUE, got top_k"):
+        params_of(["top_k"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -42,6 +45,29 @@ def test_a_bundle_is_made_once(folder: Path, tmp_path: Path, monkeypatch: pytest
     assert found == made
     assert made.path == tmp_path / "bundles" / made.digest
     assert [path.name for path in tmp_path.glob(".making-*")] == []
+
+
+def test_workers_that_come_together_load_the_model_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, wrote = bundles._write, []
+
+    def slow(*arguments: Any) -> Manifest:
+        wrote.append(1)
+        time.sleep(0.2)
+        return writing(*arguments)
+
+    monkeypatch.setattr(bundles, "_write", slow)
+    ref, together = resolve(str(folder)), Barrier(4)
+
+    def make(_: int) -> bundles.Bundle:
+        together.wait()
+        return make_bundle(ref, "float32", root=tmp_path)
+
+    with ThreadPoolExecutor(4) as workers:
+        found = list(workers.map(make, range(4)))
+    assert len(wrote) == 1
+    assert found == found[:1] * 4
 
 
 def test_a_damaged_bundle_is_made_again_with_the_same_digest(folder: Path, tmp_path: Path) -> None:

@@ -85,6 +85,20 @@ def test_signature_parameters_come_over_model_config_and_the_template_beside_the
     assert resolve(str(folder)).params == {"prompt_template": "rate: {prompt}", "top_k": 2, "max_length": 16}
 
 
+def test_a_default_that_says_nothing_hides_no_model_config_of_ours(tmp_path: Path) -> None:
+    params = [
+        {"name": "top_k", "type": "long", "default": None, "shape": None},
+        {"name": "max_length", "type": "long", "default": 9, "shape": None},
+        {"name": "ignore_labels", "type": "string", "default": [], "shape": [-1]},
+    ]
+    python = {"config": {"top_k": 2}, "embercast": {"task": "text-classification"}}
+    described = {"signature": {"params": json.dumps(params)}}
+    ours = flavor.read("m", logged(tmp_path / "ours", python=python, **described))
+    assert ours.params == {"top_k": 2, "max_length": 9}
+    stock = flavor.read("m", logged(tmp_path / "stock", python={"config": {"top_k": 2}}, **described))
+    assert stock.params == {"top_k": None, "max_length": 9, "ignore_labels": []}
+
+
 def test_model_config_of_mlflow_2_3_lies_in_a_file(tmp_path: Path) -> None:
     folder = logged(tmp_path, signature={"inputs": "[]", "params": None})
     (folder / "components").mkdir()

@@ -26,7 +26,8 @@ def folder(path: Path, *files: str, config: dict[str, Any] | None = CLASSIFIER) 
 
 def test_safetensors_are_taken_whole_or_in_shards_whatever_lies_beside(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", "model.safetensors", "pytorch_model.bin", "model.onnx")
-    shards = folder(tmp_path / "shards", "model-00001-of-00002.safetensors", "model.safetensors.index.json")
+    shards = folder(tmp_path / "shards", "model-00001-of-00002.safetensors")
+    (shards / "model.safetensors.index.json").write_text("{}")
     check(one, one)
     check(shards, one)
 
@@ -52,6 +53,22 @@ def test_weights_that_are_missing_or_unsafe(
         check(made, made)
     assert type(caught.value) is error
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "model.safetensors.index.json"])
+def test_a_file_that_is_no_json_is_named(tmp_path: Path, name: str) -> None:
+    made = folder(tmp_path / "model", "model.safetensors")
+    (made / name).write_text("{")
+    with pytest.raises(ModelError, match=rf"expected JSON in .*/{name}, got JSONDecodeError"):
+        check(made)
+
+
+def test_an_adapter_beside_the_weights_is_refused(tmp_path: Path) -> None:
+    made = folder(tmp_path / "model", "model.safetensors", "adapter_config.json")
+    with pytest.raises(
+        ModelError, match=r"it has an adapter_config\.json, which transformers would follow: log the PEFT"
+    ):
+        check(made)
 
 
 def test_a_folder_without_a_configuration(tmp_path: Path) -> None:

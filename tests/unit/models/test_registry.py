@@ -13,7 +13,14 @@ import pytest
 import torch
 import yaml
 
-from engine.errors import EmbercastError, ModelError, ModelNotFoundError, UnsafeModelError, UnsupportedTaskError
+from engine.errors import (
+    EmbercastError,
+    ForbiddenModelError,
+    ModelError,
+    ModelNotFoundError,
+    UnsafeModelError,
+    UnsupportedTaskError,
+)
 from engine.models.bundle import make_bundle
 from engine.models.registry import pin, resolve
 from tests import tiny
@@ -114,6 +121,23 @@ def test_what_is_not_there_is_named(uri: str, words: list[str]) -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         resolve(uri)
     assert all(word in str(caught.value) for word in words)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_policy_is_asked_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lists: dict[str, Any] = {key: ["*"] for key in ("registries", "models", "hub", "folders", "licences")}
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump({"version": 1, **lists}))
+    monkeypatch.setenv("EMBERCAST_POLICY", str(file))
+    resolve("models:/sentiment/1")
+    monkeypatch.setattr("engine.models.registry._download", lambda pinned: pytest.fail(f"{pinned} was fetched"))
+    for refused, words in (
+        ({"models": ["team_*"]}, "it is called sentiment, and models are"),
+        ({"registries": ["https://*"]}, "it is in the registry sqlite:"),
+    ):
+        file.write_text(yaml.safe_dump({"version": 1, **lists, **refused}))
+        with pytest.raises(ForbiddenModelError, match=words):
+            resolve("models:/sentiment/1")
 
 
 def flavor_without(*names: str, **others: str) -> Callable[[Path], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,11 @@ def test_a_logged_value_that_the_task_refuses_says_where_it_is_from() -> None:
     assert "expected top_k to be int or null, got 'all'" in str(caught.value)
     assert str(caught.value).endswith("models:/m/3 was logged with it: give top_k in params")
     assert _logged_params(ref(top_k="all"), {"top_k": None}) == {}
+
+
+def test_logged_parameters_may_need_each_other() -> None:
+    chat = replace(ref(), task="llm/v1/chat", params={"top_logprobs": 2, "logprobs": True})
+    assert over_logged(chat, {}) == {"top_logprobs": 2, "logprobs": True}
+    assert over_logged(replace(chat, params={"top_logprobs": 2}), {"logprobs": True})["top_logprobs"] == 2
+    with pytest.raises(ParameterError, match=r"expected logprobs: true .* was logged with it: give top_logprobs"):
+        over_logged(replace(chat, params={"top_logprobs": 2}), {})
