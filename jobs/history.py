@@ -182,10 +182,14 @@ def _commits(spark: SparkSession, definition: JobDefinition) -> Iterator[Run]:
 
 
 def _joined(one: Run, other: Run) -> Run:
-    versions = (min(one.versions[0], other.versions[0]), max(one.versions[1], other.versions[1]))
-    first, last = min(one.first, other.first), max(one.last, other.last)
-    counted = {"commits": one.commits + other.commits, "rows": one.rows + other.rows}
-    return replace(one, first=first, last=last, versions=versions, **counted)
+    return replace(
+        one,
+        first=min(one.first, other.first),
+        last=max(one.last, other.last),
+        versions=(min(one.versions[0], other.versions[0]), max(one.versions[1], other.versions[1])),
+        commits=one.commits + other.commits,
+        rows=one.rows + other.rows,
+    )
 
 
 def _with_failed(run: Run, failed: int) -> Run:
