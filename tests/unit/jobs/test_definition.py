@@ -106,7 +106,7 @@ errors: {max_fraction: 2}
         "job.yaml:1: name: expected a name of lower-case letters, digits and underscores that starts with a letter, "
         "got nothing; write name: reviews_sentiment",
         "job.yaml:2: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, got "nam"; write name',
+        'allow_foreign_code, errors, tracking, got "nam"; write name',
         "job.yaml:6: source.path: expected either table or path, got both; write table: name, or path: with format:",
         "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
         "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
