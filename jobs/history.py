@@ -135,7 +135,7 @@ def failures(spark: SparkSession, definition: JobDefinition) -> Failures:
     by_code = failed.groupBy(f.col(f"{error}.code"), f.col(f"{error}.retryable")).count()
     codes = {}
     for code, retryable, count in sorted(by_code.collect(), key=lambda row: (-row[2], row[0])):
-        first = failed.where(f.col(f"{error}.code") == code).select(*key).limit(_KEYS).collect()
+        first = failed.where(f.col(f"{error}.code") == code).select(*key).orderBy(*key).limit(_KEYS).collect()
         codes[code] = (count, retryable, tuple(tuple(row) for row in first))
     return Failures(definition.name, tuple(key), codes)
 

@@ -58,7 +58,7 @@ def test_only_rows_that_a_retry_can_help_are_scored(
         (again.run_id, 2),
         (first.run_id, 4),
     ]
-    assert app(["run", f"{tmp_path}/job.yaml", "--retry-failed"], standalone_mode=False) == 0
+    assert app(["run", f"{tmp_path}/job.yaml", "--retry-failed"], standalone_mode=False) is None
     assert (ids(spark, tmp_path), run(definition, spark=spark).rows) == ([0, 1, 2, 3], 0)
 
 
