@@ -19,8 +19,8 @@ demo: setup ## score a table end to end: models, table, job, results
 # Those that start a JVM run beside the others, each with a core to itself: one after the other they take twice as long.
 test: setup ## run all tests
 	@log=$$(mktemp); export OMP_NUM_THREADS=1; \
-	$(BIN)/pytest tests/spark >$$log 2>&1 & spark=$$!; trap 'kill $$spark' INT TERM; \
-	$(BIN)/pytest --ignore=tests/spark; others=$$?; \
+	$(BIN)/pytest --durations=15 tests/spark >$$log 2>&1 & spark=$$!; trap 'kill $$spark' INT TERM; \
+	$(BIN)/pytest --durations=15 --ignore=tests/spark; others=$$?; \
 	wait $$spark; spark=$$?; cat $$log; rm $$log; \
 	test $$others -eq 0 && test $$spark -eq 0
 

@@ -109,7 +109,7 @@ def test_an_analyst_needs_the_registered_name_alone(spark: SparkSession, tmp_pat
         "error": dict.fromkeys(("code", "message", "retryable")),
     }
     assert [len(row.scores) for row in (first, last)] == [1, 2]
-    alone = spark.sql("SELECT stock(body).label FROM stock_reviews ORDER BY id").collect()
+    alone = spark.sql("SELECT stock(body).label AS label FROM stock_reviews ORDER BY id").collect()
     for row, by_place, (_, body, title, _) in ((first, alone[0], rows[0]), (last, alone[2], rows[2])):
         pair, text = plain.scores(folder, body, title), plain.scores(folder, body)
         assert (row.label, by_place.label) == (max(pair, key=pair.__getitem__), max(text, key=text.__getitem__))
