@@ -138,9 +138,14 @@ class Memo:
 
     def _lend(self, kept: _Kept) -> None:
         """Another task's answers, to the workers of this one too."""
-        if kept.task != self.task:
-            with suppress(FileNotFoundError):
-                os.link(self.folder / kept.name, self._file(kept.batch))
+        if kept.task == self.task:
+            return
+        try:
+            os.link(self.folder / kept.name, self._file(kept.batch))
+        except FileNotFoundError:  # as above
+            return
+        except OSError as error:  # not every disk has hard links
+            log.warning("answers are not lent to other evaluations of this query: %s", error)
 
     def _keep(self, keys: pa.Array, answers: pa.StructArray) -> None:
         if answers.nbytes > _BYTES // 4:  # it would push out what other tasks need
@@ -155,6 +160,8 @@ class Memo:
             unfinished.rename(path)
             _make_room(self.folder)
         except OSError as error:  # a full disk costs time, not the task
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)  # what was written of it would keep the disk full
             log.warning("answers are not kept for other evaluations of this query: %s", error)
 
     def _file(self, batch: str) -> Path:

@@ -127,6 +127,7 @@ def _function(model: PreparedModel, kind: Kind) -> Function:
     needed = [name for name, value in model.params.items() if value == ParameterColumn(name)]  # prepare's own
     _fixed({name: value for name, value in model.params.items() if name not in needed})
     said = [kind, model.bundle.digest, model.task, sorted(model.params.items()), model.compute, model.backend]
+    said.append(ddl(model.schema.output))  # a foreign model's was learned: from another sample it is another
     return Function(
         descriptor=model.descriptor({}),
         schema=model.schema,
