@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.definition import JobDefinition
+    from jobs.errors import LimitReachedError, TooManyFailedRowsError
     from jobs.summary import Summary as Done
+    from jobs.tracking.record import Record
 
 
 class _Command(TyperCommand):
@@ -154,9 +156,21 @@ def _run(definition: JobDefinition, summary: Path | None, score: Callable[..., D
             done = score(definition, spark=spark)
         except (LimitReachedError, TooManyFailedRowsError) as error:
             if error.summary is not None:
-                publish(error.summary, path=summary, record=record)
+                _publish_beside(error, path=summary, record=record)
             raise
         publish(done, path=summary, record=record)
+
+
+def _publish_beside(error: LimitReachedError | TooManyFailedRowsError, *, path: Path | None, record: Record) -> None:
+    """A summary that can't be kept is said, and does not take the place of why the run ended, nor its exit code."""
+    from jobs.errors import RunError
+    from jobs.references import mask
+    from jobs.report import publish
+
+    try:
+        publish(error.summary, path=path, record=record)
+    except RunError as unkept:
+        typer.echo(mask(str(unkept)), err=True)
 
 
 @app.command(cls=_Command)
@@ -179,7 +193,7 @@ def history(file: File, overrides: Overrides = None, variables: Variables = None
     definition = _load(file, overrides, variables)
     from jobs import history as past
 
-    _print(past.history(_session(definition), definition))
+    _print(past.history(_session(definition, with_functions=False), definition))
 
 
 @app.command(cls=_Command)
@@ -188,7 +202,7 @@ def status(file: File, overrides: Overrides = None, variables: Variables = None)
     definition = _load(file, overrides, variables)
     from jobs import history as past
 
-    typer.echo(past.status(_session(definition), definition))
+    typer.echo(past.status(_session(definition, with_functions=False), definition))
 
 
 @app.command(cls=_Command)
@@ -197,7 +211,7 @@ def errors(file: File, overrides: Overrides = None, variables: Variables = None)
     definition = _load(file, overrides, variables)
     from jobs import history as past
 
-    _print(past.failures(_session(definition), definition))
+    _print(past.failures(_session(definition, with_functions=False), definition))
 
 
 @app.command(cls=_Command)
@@ -313,10 +327,10 @@ def _load(file: Path, overrides: list[str] | None, variables: list[str] | None) 
     return load(file, overrides=overrides or (), variables=variables or ())
 
 
-def _session(definition: JobDefinition) -> Any:
+def _session(definition: JobDefinition, *, with_functions: bool = True) -> Any:
     from jobs.session import session
 
-    return session(f"embercast {definition.name}")
+    return session(f"embercast {definition.name}", with_functions=with_functions)
 
 
 def _print(renderable: Any) -> None:

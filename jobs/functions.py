@@ -23,8 +23,9 @@ from jobs import located, problems
 from jobs.errors import DefinitionError, Problem
 from jobs.fields import Param, Task, Text, refuse
 from jobs.located import Located, Place, dotted
-from jobs.references import reveal
+from jobs.references import mask, reveal
 from jobs.sections import ComputeSection, Section
+from jobs.variables import fill
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -130,7 +131,7 @@ def register(spark: SparkSession, path: Path | None = None) -> tuple[str, ...]:
         try:
             _register(spark, function)
         except EmbercastError as error:
-            got = f"{type(error).__name__}: {error}"
+            got = mask(f"{type(error).__name__}: {error}")
             raise _refused(function, "a function that can be made", got, "mend it, or remove the function") from error
     return tuple(function.name for function in functions)
 
@@ -170,7 +171,16 @@ def _refused(function: NamedFunction, expected: str, got: str, hint: str) -> Def
     return DefinitionError([Problem(file=place.file, line=place.line, key=key, expected=expected, got=got, hint=hint)])
 
 
+def _refuse_variables(found: Located) -> None:
+    """A command's variables are for its job: here a reference to one would never get its value."""
+    before = len(found.problems)
+    fill(found, {})
+    hint = "write the value, or ${env:NAME}: --var fills job definitions alone"
+    found.problems[before:] = [replace(one, hint=hint) for one in found.problems[before:]]
+
+
 def _functions(found: Located) -> Iterator[NamedFunction]:
+    _refuse_variables(found)
     problems.add_unset_references(found)
     if not isinstance(found.data, dict):
         found.add((), "a mapping with version and functions", problems.words(found.data), "write them")

@@ -15,6 +15,7 @@ from jobs.errors import DefinitionError, Problem
 
 REFERENCE: Final = re.compile(r"\$\{(?P<source>\w+):(?P<name>[^{}]*)\}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE: Final = re.compile(r"\w+")
 #: A shorter value is no secret, and masking it would mangle every message.
 _SHORTEST: Final = 4
 
@@ -50,7 +51,7 @@ def problems(text: str, *, file: str, line: int | None, key: str) -> list[Proble
     found = []
     for match in REFERENCE.finditer(text):
         source, name = match["source"], match["name"]
-        if source == "var":  # jobs.variables has told of it
+        if source == "var" and _VARIABLE.fullmatch(name):  # jobs.variables has told of it
             continue
         if source != "env" or not _NAME.fullmatch(name):
             expected, got, hint = "${env:NAME}", match[0], "write ${env:NAME} with the name of an environment variable"

@@ -29,10 +29,11 @@ _LOCAL: Final = {
 }
 
 
-def session(name: str) -> SparkSession:
+def session(name: str, *, with_functions: bool = True) -> SparkSession:
     """The session that is active, the one that spark-submit configured, or a local one with Delta.
 
-    One that is started here has the SQL functions that ``jobs.functions`` finds; one that was active keeps its own.
+    One that is started here has the SQL functions that ``jobs.functions`` finds, unless it runs no query of anyone's
+    (``with_functions=False``): each costs the preparation of its model. One that was active keeps its own.
 
     Raises RunError where the session has no Delta, with the options that give it one; DefinitionError where a function
     can't be made.
@@ -43,7 +44,7 @@ def session(name: str) -> SparkSession:
     active = SparkSession.getActiveSession()
     spark = active or _start(name)
     _check_delta(spark)
-    if active is None:
+    if active is None and with_functions:
         _add_functions(spark)
     return spark
 

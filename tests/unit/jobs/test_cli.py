@@ -20,7 +20,7 @@ from engine.errors import (
     UnsafeModelError,
 )
 from engine.schema import SCHEMAS
-from jobs import cli
+from jobs import cli, session
 from jobs.errors import (
     DefinitionError,
     LeaseHeldError,
@@ -65,7 +65,7 @@ def test_a_wrong_definition_is_exit_code_2_without_a_traceback() -> None:
     assert done.stderr.splitlines() == [
         '--set: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
         "--set: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, tracking, got "nam"; write name',
+        'allow_foreign_code, errors, limits, tracking, got "nam"; write name',
     ]
 
 
@@ -162,3 +162,37 @@ def test_run_py_is_the_command_run(folder: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"{job}:1: version: expected 1, got 2; write version: 1\n" in done.stderr
     assert "--set: name: expected a name" in done.stderr
+
+
+def test_a_summary_that_cant_be_kept_does_not_hide_why_the_run_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.unit.jobs.tracking.test_record import SUMMARY
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise TooManyFailedRowsError("10 of 2,000 rows failed", SUMMARY)
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(cli, "_session", lambda definition: None)
+    monkeypatch.setattr(cli, "_new_rows", fail)
+    (tmp_path / "file").write_text("no folder")
+    done = embercast("run", REVIEWS, "--summary", f"{tmp_path}/file/summary.json")
+    assert done.exit_code == 3
+    assert "its summary could not be kept" in done.stderr
+    assert done.stderr.endswith("10 of 2,000 rows failed\n")
+
+
+@pytest.mark.parametrize(("command", "needs"), [("history", False), ("errors", False), ("plan", True), ("run", True)])
+def test_commands_that_look_back_prepare_no_functions(
+    monkeypatch: pytest.MonkeyPatch, command: str, needs: bool
+) -> None:
+    """A model that is gone from the registry would keep an operator from seeing what its job did."""
+    asked: list[bool] = []
+
+    def refuse(name: str, *, with_functions: bool) -> None:
+        asked.append(with_functions)
+        raise RunError("no session here")
+
+    monkeypatch.setattr(session, "session", refuse)
+    assert embercast(command, REVIEWS).exit_code == 4
+    assert asked == [needs]

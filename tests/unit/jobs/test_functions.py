@@ -106,3 +106,11 @@ def test_what_commits_nothing_has_no_bounds_of_a_commit(tmp_path: Path) -> None:
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     [found] = wrong(tmp_path / "functions.yaml")
     assert found.startswith("functions.yaml: expected a readable file of functions, got No such file")
+
+
+def test_variables_of_a_command_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command fills them, and one that an environment variable is called like is not that one."""
+    monkeypatch.setenv("STAGE", "champion")
+    text = "version: 1\nfunctions:\n  f: {model: 'models:/sentiment@${var:STAGE}'}\n"
+    [found] = wrong(write(tmp_path, text))
+    assert found.startswith("functions.yaml:3: functions.f.model: expected a value for ${var:STAGE}, got none; write")

@@ -103,3 +103,28 @@ def test_a_task_says_its_query_and_where_its_workers_meet(tmp_path: Path, monkey
     assert getattr(Memo.of_task("f"), "query", None) == "t5"
     spark.TaskContext.get = lambda: None
     assert Memo.of_task("f") is None
+
+
+def test_a_disk_that_fills_while_answers_are_written_keeps_nothing_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    ask(of(tmp_path), Model(), ["a"])
+    assert list((tmp_path / "embercast").iterdir()) == []
+
+
+def test_a_disk_without_hard_links_costs_no_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    model = Model()
+    for task in ("7", "8"):
+        ask(of(tmp_path, task=task), model, ["a"])
+    assert model.asked == [["a"]]
+    assert "answers are not lent to other evaluations of this query" in caplog.text
