@@ -85,6 +85,8 @@ def _scored(
     try:
         source_version = _stream(source, commits, folder)
     except (LimitReachedError, TooManyFailedRowsError) as error:
+        if found.following is not None:
+            commits.totals.sink_version = None  # its rows lie beside the sink, whose version is as it was
         return error, None
     if found.following is not None:
         commits.lease.check()
