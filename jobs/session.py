@@ -33,18 +33,20 @@ def session(name: str, *, with_functions: bool = True) -> SparkSession:
     """The session that is active, the one that spark-submit configured, or a local one with Delta.
 
     One that is started here has the SQL functions that ``jobs.functions`` finds, unless it runs no query of anyone's
-    (``with_functions=False``): each costs the preparation of its model. One that was active keeps its own.
+    (``with_functions=False``): each costs the preparation of its model. One that was there keeps its own.
 
     Raises RunError where the session has no Delta, with the options that give it one; DefinitionError where a function
     can't be made.
     """
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take the system's Python otherwise
     active = SparkSession.getActiveSession()
+    is_new = active is None and SparkContext._active_spark_context is None  # another thread's is active there alone
     spark = active or _start(name)
     _check_delta(spark)
-    if active is None and with_functions:
+    if is_new and with_functions:
         _add_functions(spark)
     return spark
 
