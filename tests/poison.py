@@ -18,7 +18,7 @@ _STOCK: Final = {"loader_module": "mlflow.transformers"}
 _OURS: Final = {
     "loader_module": "embercast_loader",
     "code": "code",
-    "embercast": {"task": "text-classification", "release": "0.1.0"},
+    "embercast": {"task": "text-classification", "release": "0.1.0", "format": 1},
 }
 
 

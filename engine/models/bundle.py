@@ -225,8 +225,8 @@ def _source_key(ref: ModelRef, dtype: str) -> str:
     named = {"model": ref.model_dir, "tokenizer": ref.tokenizer_dir, "adapter": ref.adapter_dir}
     if "features" in _needs(ref.task):
         named["features"] = ref.features_dir
-    folders = {folder: name for name, folder in named.items() if folder is not None}
-    files = {name: file_digests(folder) for folder, name in folders.items()}
+    digests = {folder: file_digests(folder) for folder in named.values() if folder is not None}
+    files = {name: digests[folder] for name, folder in named.items() if folder is not None}
     return hashlib.sha256(json.dumps([files, ref.task, dtype, _versions()], sort_keys=True).encode()).hexdigest()
 
 

@@ -74,7 +74,8 @@ def references(root: Path) -> tuple[str, ...]:
     """What the transformers flavor in ``root`` names outside of its folder: hub names and absolute paths."""
     own: Mapping[str, Any] = (described(root).get("flavors") or {}).get("transformers") or {}
     whole = "model_binary" in own or (root / _OLD_LAYOUT).is_dir()
-    found = [] if whole else [own.get("local_base_model_path") or own.get("source_model_name")]
+    base = own.get("local_base_model_path")
+    found = [] if whole else [Path(base).absolute() if base else own.get("source_model_name")]
     parts = root / "components"
     if not (parts / "processor").is_dir():
         found += [own.get(f"{one}_name") for one in _READ_PARTS if not (parts / one).is_dir()]
@@ -161,7 +162,7 @@ def _component(root: Path, flavor: Mapping[str, Any], weights: Path, component: 
         if own.is_dir():
             return own
     name = flavor.get(f"{component}_name")
-    return hub.find(name, flavor.get(f"{component}_revision"), weights=False) if name else weights
+    return hub.find(name, flavor.get(f"{component}_revision"), part=component) if name else weights
 
 
 def _params(root: Path, described: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,26 +12,38 @@ from engine.errors import ModelNotFoundError
 
 #: What a bundle is made from: safetensors, configuration and tokenizer; never code or pickles.
 READ: Final = ("*.json", "*.safetensors", "*.txt", "*.model", "*.spm", "*.jinja", "*.tiktoken")
+#: What the cache has where it has a part of a model: one of these files.
+_FILES: Final = {
+    "model": ("config.json",),
+    "tokenizer": ("tokenizer_config.json", "tokenizer.json"),
+    "feature_extractor": ("preprocessor_config.json", "processor_config.json"),
+}
 
 
-def find(name: str, revision: str | None, *, weights: bool = True) -> Path:
+def find(name: str, revision: str | None, *, part: str = "model") -> Path:
     """The files of a model at one commit.
 
     Args:
         name: as MLflow wrote it down: a hub's name, or an absolute path.
         revision: the commit; a hub's name without one would mean other weights tomorrow.
-        weights: whether safetensors have to be among the files.
+        part: model, whose safetensors have to be among the files, tokenizer or feature_extractor.
 
     Raises ModelNotFoundError where they can't be reached from here.
     """
+    from huggingface_hub.errors import HFValidationError
+
     if Path(name).is_absolute():
         if not Path(name).is_dir():
             raise ModelNotFoundError(f"this driver has no folder {name}")
         return Path(name)
     if not revision:
         raise ModelNotFoundError(f"no commit of {name} was logged")
-    cached = _cached(name, revision, "config.json" if weights else "tokenizer_config.json")
-    if cached is not None and (not weights or any(cached.glob("*.safetensors"))):
+    try:
+        seen = [_cached(name, revision, file) for file in _FILES[part]]
+    except HFValidationError as error:
+        raise ModelNotFoundError(f"expected a hub's name or an absolute path, got {name}") from error
+    cached = next((folder for folder in seen if folder is not None), None)
+    if cached is not None and (part != "model" or any(cached.glob("*.safetensors"))):
         return cached
     return _fetch(name, revision)
 

@@ -36,7 +36,10 @@ def stated(root: Path) -> tuple[str, ...]:
 def _card(path: Path) -> Mapping[str, Any]:
     import yaml
 
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeError as error:
+        raise ModelError(f"expected a model card in UTF-8 in {path}, whose licence is asked for: mend it") from error
     if path.suffix == ".md":
         start, _, rest = text.lstrip().partition("\n")
         text = rest.partition(f"\n{_HEAD}")[0] if start.strip() == _HEAD else ""

@@ -50,13 +50,13 @@ class Policy:
         Args:
             uri: as it was asked for.
             name: of the registered model, its URI where it has none, or the folder.
-            store: the registry's address; None for a folder of this driver.
+            store: the registry's address, as ``shown``; None for a folder of this driver.
         """
         if store is None:
             self._check_folder(uri, name)
             return
         if not _fits(store, self.registries):
-            raise self._refusal(uri, f"it is in the registry {_shown(store)}", "registries")
+            raise self._refusal(uri, f"it is in the registry {shown(store)}", "registries")
         if not _fits(name, self.models):
             raise self._refusal(uri, f"it is called {name}", "models")
 
@@ -124,7 +124,7 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _shown(address: str) -> str:
+def shown(address: str) -> str:
     """An address without the user and password in it."""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.netloc else address

@@ -18,6 +18,8 @@ from engine.tasks import task_class
 
 _REGISTERED: Final = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 _SCHEMES: Final = ("models:/", "runs:/")
+#: Without an authority, by which MLflow would ask another server than the one that the policy looks at.
+_RUN: Final = re.compile(r"runs:/[^/].*")
 
 
 def resolve(uri: str, *, task: str | None = None, allow_foreign_code: bool = False) -> ModelRef:
@@ -88,12 +90,12 @@ def locate(uri: str) -> Located:
 
 
 def _store(pinned: str) -> str | None:
-    """The address of where a pinned model is registered or logged; None for a folder."""
+    """The address of where a pinned model is registered or logged, without a password; None for a folder."""
     if not pinned.startswith(_SCHEMES):
         return None
     import mlflow
 
-    return str(mlflow.get_registry_uri() if _REGISTERED.fullmatch(pinned) else mlflow.get_tracking_uri())
+    return policy.shown(mlflow.get_registry_uri() if _REGISTERED.fullmatch(pinned) else mlflow.get_tracking_uri())
 
 
 def pin(uri: str) -> tuple[str, str | None]:
@@ -112,6 +114,8 @@ def pin(uri: str) -> tuple[str, str | None]:
         return str(path.resolve()), None
     found = _REGISTERED.fullmatch(uri)
     if found is None:
+        if uri.startswith("runs:/") and not _RUN.fullmatch(uri):
+            raise ModelNotFoundError(f"expected runs:/id/path, got {uri}: MLFLOW_TRACKING_URI names the server")
         if uri.startswith("models:/") and not uri.startswith("models:/m-"):
             raise ModelNotFoundError(f"expected models:/name@alias or models:/name/3, got {uri}")
         return uri, None
@@ -129,8 +133,9 @@ def _version(uri: str, name: str, alias: str | None, version: str | None) -> str
             return str(client.get_model_version_by_alias(name, alias).version)
         return str(client.get_model_version(name, str(version)).version)
     except MlflowException as error:
+        asked = policy.shown(mlflow.get_registry_uri())
         raise ModelNotFoundError(
-            f"expected {uri} in the registry at {mlflow.get_registry_uri()}, which answers: {error.message} "
+            f"expected {uri} in the registry at {asked}, which answers: {error.message} "
             "Check the name, the alias and MLFLOW_TRACKING_URI"
         ) from error
 

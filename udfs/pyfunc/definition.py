@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from engine.errors import ModelError
+from engine.errors import ModelError, ParameterError
+from engine.options import Compute
 
 #: The key of the python_function flavor that holds it.
 KEY: Final = "embercast"
 #: Of the artifact's layout and of the fields below; an engine reads all formats up to its own.
 FORMAT: Final = 1
+#: What an artifact always says.
+_SAID: Final = ("task", "release", "format")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,21 @@ class Definition:
         return asdict(self)
 
     @classmethod
+    def asked(cls, task: str, settings: Mapping[str, Any]) -> Definition:
+        """Of a task of the table, with the settings that are asked for over their defaults, by this release.
+
+        Raises ParameterError for a setting that there is none of, or a value that it can't have.
+        """
+        import engine
+
+        known = [one.name for one in fields(cls) if one.name not in _SAID]
+        unknown = sorted(settings.keys() - known)
+        if unknown:
+            raise ParameterError(f"expected {', '.join(known)} in the definition, got {', '.join(unknown)}")
+        Compute(**settings)
+        return cls(task=task, release=engine.__version__, **settings)
+
+    @classmethod
     def of(cls, described: Mapping[str, Any], name: str) -> Definition:
         """Of what an MLmodel says; ``name`` is what to call the artifact.
 
@@ -60,7 +78,7 @@ def _check(found: Any, name: str) -> None:
     import engine
 
     known = {one.name for one in fields(Definition)}
-    if not isinstance(found, Mapping) or not {"task", "release", "format"} <= found.keys():
+    if not isinstance(found, Mapping) or not {*_SAID} <= found.keys():
         raise ModelError(f"expected task, release and format under {KEY} in the MLmodel of {name}: log the model again")
     if not isinstance(found["format"], int) or found["format"] > FORMAT:
         raise ModelError(

@@ -29,10 +29,12 @@ def add(described: Any, root: Path, *, task: str, definition: Mapping[str, Any],
         task: of the table.
         definition: dtype, device, batch_tokens, backend over their defaults.
         params: of the task, logged with the model.
+
+    Raises ParameterError for a definition that can't be.
     """
     import mlflow
 
-    own = Definition(task=task, release=engine.__version__, **definition)
+    own = Definition.asked(task, definition)
     (root / CODE).mkdir(exist_ok=True)
     loader = embercast_loader.__name__.rpartition(".")[2]
     source = pkgutil.get_data("udfs.pyfunc", f"{loader}.py")  # which may lie in an artifact's archive itself

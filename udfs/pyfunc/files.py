@@ -71,8 +71,16 @@ def _commit(parts: Parts) -> str:
 
 
 def _source(component: Any, parts: Parts) -> tuple[str, str]:
-    """The hub's name and commit of a component: those of the model unless it came from elsewhere."""
+    """The hub's name and commit of a component: those of the model unless it came from elsewhere.
+
+    Raises ModelError for one of a folder of its own, which no name of a hub's stands for.
+    """
     name = getattr(component, "name_or_path", None)
+    if name and Path(name).is_dir() and (parts.home is None or Path(name).resolve() != parts.home.resolve()):
+        raise ModelError(
+            f"expected a {type(component).__name__} of a hub, to which save_pretrained=False can refer, this one is "
+            f"from the folder {name}: leave save_pretrained out, and it is logged with the model"
+        )
     if not name or name == parts.named or Path(name).is_dir():
         return parts.named, _commit(parts)
     return name, hub.commit_of(name)

@@ -51,16 +51,18 @@ class Parameters:
         """
         values = {name: plain(value) for name, value in given.items()}
         asked = {name: one for name, one in values.items() if one is not None and one != self.defaults.get(name)}
-        refused = sorted({*task_class(self.task).fixed} & asked.keys())
+        known = {one.name for one in fields(task_class(self.task).Params)}
+        own = {name: one for name, one in asked.items() if name in known and self.defaults.get(name) is None}
+        theirs = {name: one for name, one in asked.items() if name not in own}
+        changed = _changed(self.task, self.config, theirs)
+        # of what transformers nests (generate_kwargs) too
+        refused = sorted({*task_class(self.task).fixed} & (asked.keys() | changed.keys()))
         if refused:
             raise ParameterError(
                 f"expected {', '.join(refused)} from who logged or loaded the model, a call may not give it: log the "
                 "model with it in model_config, or take udfs.pyfunc.load(…, params=…)"
             )
-        known = {one.name for one in fields(task_class(self.task).Params)}
-        own = {name: one for name, one in asked.items() if name in known and self.defaults.get(name) is None}
-        theirs = {name: one for name, one in asked.items() if name not in own}
-        return {**self.values, **_changed(self.task, self.config, theirs), **_read(self.task, own)}
+        return {**self.values, **changed, **_read(self.task, own)}
 
 
 def parameters(ref: ModelRef, artifact: Artifact, model_config: Mapping[str, Any]) -> Parameters:

@@ -21,16 +21,25 @@ OWN: Final = "embercast_loader"
 #: Digests of it, one a format: releases of one format write the same file (``udfs.pyfunc.embercast_loader``).
 OWN_DIGESTS: Final = frozenset({"71ed9a53640146704f4084d310f649d35a49d9bf705d7ea112a102c0cdac8810"})
 _LOADERS: Final = ("mlflow.transformers", "mlflow.sentence_transformers", OWN)
-#: Modules that the engine, MLflow or Spark import at some time in a process that loads models, beside Python's own.
+#: Modules that the engine, MLflow or Spark, or what these need, import at some time in a process that loads models,
+#: beside Python's own.
 _TAKEN: Final = frozenset(
     (
-        *("accelerate", "av", "bitsandbytes", "cloudpickle", "delta", "embercast", "engine", "filelock"),
-        *("fsspec", "gguf", "google", "httpx", "huggingface_hub", "jinja2", "jobs", "jsonschema", "llguidance"),
-        *("mlflow", "numpy", "packaging", "pandas", "peft", "pip", "py4j", "pyarrow", "pydantic", "pyspark"),
-        *("regex", "requests", "rich", "safetensors", "scipy", "sentence_transformers", "sentencepiece"),
-        *("setuptools", "sitecustomize", "sklearn", "soundfile", "soxr", "sqlalchemy", "tiktoken"),
-        *("tokenizers", "torch", "torchaudio", "tqdm", "transformers", "typer", "typing_extensions", "udfs"),
-        *("usercustomize", "vllm", "yaml"),
+        *("_cffi_backend", "_distutils_hack", "_soundfile", "_soundfile_data", "_yaml", "accelerate", "aiohttp"),
+        *("alembic", "annotated_types", "anyio", "attr", "attrs", "av", "bitsandbytes", "cachetools", "certifi"),
+        *("cffi", "charset_normalizer", "click", "cloudpickle", "cryptography", "cuda", "databricks", "dateutil"),
+        *("delta", "docker", "dotenv", "embercast", "engine", "fastapi", "filelock", "flask", "fsspec", "functorch"),
+        *("gguf", "git", "gitdb", "google", "graphene", "graphql", "gunicorn", "h11", "hf_xet", "httpcore"),
+        *("httpcore2", "httpx", "httpx2", "huey", "huggingface_hub", "idna", "importlib_metadata", "jinja2"),
+        *("joblib", "jobs", "jsonschema", "kernels", "llguidance", "markupsafe", "matplotlib", "mlflow", "mpmath"),
+        *("multidict", "narwhals", "networkx", "numpy", "nvidia", "opentelemetry", "packaging", "pandas", "peft"),
+        *("PIL", "pip", "pkg_resources", "psutil", "py4j", "pyarrow", "pydantic", "pydantic_core", "pygments"),
+        *("pyspark", "pytz", "referencing", "regex", "requests", "rich", "rpds", "safetensors", "scipy"),
+        *("sentence_transformers", "sentencepiece", "setuptools", "sitecustomize", "six", "sklearn", "skops"),
+        *("smmap", "sniffio", "soundfile", "soxr", "sqlalchemy", "sqlparse", "starlette", "sympy", "threadpoolctl"),
+        *("tiktoken", "tokenizers", "torch", "torchaudio", "torchgen", "torchvision", "tqdm", "transformers"),
+        *("triton", "truststore", "typer", "typing_extensions", "typing_inspection", "tzdata", "udfs", "urllib3"),
+        *("usercustomize", "uvicorn", "vllm", "werkzeug", "xxhash", "yaml", "yarl", "zipp", "zstandard"),
     )
 )
 

@@ -37,7 +37,11 @@ def check(uri: str, root: Path, described: Mapping[str, Any]) -> None:
 
 
 def check_model(folder: Path) -> None:
-    """Raises UnsafeModelError where a transformers folder names shards or modules outside of it, or pickled shards."""
+    """Raises UnsafeModelError where a transformers folder names weights or modules outside of it, or pickles."""
+    config = folder / "config.json"
+    named = read_json(config).get("transformers_weights") if config.exists() else None
+    if named and (leaves(named) or not named.endswith((".safetensors", ".safetensors.index.json"))):
+        raise UnsafeModelError(f"expected {config} to name safetensors files beside it, got {named}: {_ADVICE}")
     for index in folder.glob("*.safetensors.index.json"):
         for name in set((read_json(index).get("weight_map") or {}).values()):
             if leaves(name) or not name.endswith(".safetensors"):

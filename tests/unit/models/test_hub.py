@@ -70,7 +70,23 @@ def test_a_cache_without_the_weights_is_not_enough(home: Path) -> None:
     (cached(home) / "model.safetensors").unlink()
     with pytest.raises(ModelNotFoundError):
         hub.find("people/sentiment", COMMIT)
-    assert hub.find("people/sentiment", COMMIT, weights=False).name == COMMIT
+    assert hub.find("people/sentiment", COMMIT, part="tokenizer").name == COMMIT
+
+
+def test_a_part_is_there_where_its_own_file_is(home: Path) -> None:
+    """A model of recordings has no tokenizer."""
+    snapshot = cached(home)
+    (snapshot / "tokenizer_config.json").unlink()
+    (snapshot / "tokenizer.json").unlink()
+    (snapshot / "preprocessor_config.json").write_text("{}")
+    assert hub.find("people/sentiment", COMMIT, part="feature_extractor") == snapshot
+    with pytest.raises(ModelNotFoundError, match="HF_HUB_OFFLINE is set"):
+        hub.find("people/sentiment", COMMIT, part="tokenizer")
+
+
+def test_what_is_no_name_of_a_hub_is_refused() -> None:
+    with pytest.raises(ModelNotFoundError, match=r"expected a hub's name or an absolute path, got \.\./people"):
+        hub.find("../people", COMMIT)
 
 
 def test_a_folder_is_a_folder_of_this_driver(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from engine.models.licence import stated
         ("model_card_data.yaml", "", ()),
         ("model_card.md", "---\nlicense: mit\n---\n# A model\nlicense: none\n", ("mit",)),
         ("README.md", "\n---\r\nlicense: mit\r\n---\r\n# A model\r\n", ("mit",)),
+        ("README.md", "\ufeff---\nlicense: mit\n---\n", ("mit",)),
         ("README.md", "# A model\nlicense: mit\n", ()),
         ("model/README.md", "---\nlicense: mit\n---\n", ("mit",)),
         ("LICENSE.txt", "license: mit", ()),
@@ -44,4 +45,7 @@ def test_the_first_card_that_states_one_counts(tmp_path: Path) -> None:
 def test_a_broken_card_is_no_card_without_a_licence(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("---\nlicense: [mit\n---\n")
     with pytest.raises(ModelError, match=r"expected a model card with YAML at its head in .*README\.md"):
+        stated(tmp_path)
+    (tmp_path / "README.md").write_bytes(b"---\nlicense: \xff\n---\n")
+    with pytest.raises(ModelError, match=r"expected a model card in UTF-8 in .*README\.md"):
         stated(tmp_path)

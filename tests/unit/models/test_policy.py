@@ -84,6 +84,9 @@ def test_weights_that_a_model_only_names(tmp_path: Path) -> None:
     poison.edit(folder, "transformers", local_base_model_path="/mnt/models/base", peft_adaptor="peft")
     with pytest.raises(ForbiddenModelError, match="it lies in /mnt/models/base"):
         written(tmp_path / "policy.yaml", folders=["/mnt/others"]).check_files("m", folder)
+    poison.edit(folder, "transformers", local_base_model_path="base")  # of the working folder, not of a hub
+    with pytest.raises(ForbiddenModelError, match=f"it lies in {Path.cwd()}/base"):
+        written(tmp_path / "policy.yaml", folders=["/mnt/others"]).check_files("m", folder)
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_a_version_has_other_names(registry: Registry) -> None:
         ("models:/sentiment", ["expected models:/name@alias or models:/name/3, got models:/sentiment"]),
         ("models:/sentiment/latest", ["expected models:/name@alias or models:/name/3"]),
         ("models:/m-0123", ["expected the files of models:/m-0123 in the artifact store"]),
+        ("runs://ann@databricks/0123/model", ["expected runs:/id/path, got runs://ann"]),
         ("runs:/0123/model", ["expected the files of runs:/0123/model in the artifact store"]),
         ("s3://bucket/model", ["runs:/id/path or a folder, got s3://bucket/model"]),
         ("hub/of/nobody", ["expected a folder with a model at hub/of/nobody, there is none"]),

@@ -38,7 +38,8 @@ def test_code_that_takes_nobodys_name_lies_there_and_is_said(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["json.py", "torch.py", "torch.cpython-311-x86_64-linux-gnu.so", "engine", "numpy.pyc"]
+    "name",
+    ["json.py", "torch.py", "torch.cpython-311-x86_64-linux-gnu.so", "engine", "numpy.pyc", "psutil.py", "triton"],
 )
 def test_names_of_others_are_refused(tmp_path: Path, name: str) -> None:
     folder = poison.logged(tmp_path / "model", ours=True)

@@ -89,6 +89,15 @@ def test_shards_lie_beside_their_index(tmp_path: Path, shard: str) -> None:
         check_model(tmp_path)
 
 
+@pytest.mark.parametrize("named", ["adapter_model.bin", "../other.safetensors", "/etc/passwd"])
+def test_weights_that_a_configuration_names_lie_beside_it(tmp_path: Path, named: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"transformers_weights": "own.safetensors"}))
+    check_model(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"transformers_weights": named}))
+    with pytest.raises(UnsafeModelError, match=r"config\.json to name safetensors files beside it, got "):
+        check_model(tmp_path)
+
+
 def test_modules_of_sentence_transformers_lie_inside(tmp_path: Path) -> None:
     kinds = [{"path": "", "type": "Transformer"}, {"path": "1_Pooling", "type": "Pooling"}]
     (tmp_path / "modules.json").write_text(json.dumps(kinds))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import engine
-from engine.errors import ModelError
+from engine.errors import ModelError, ParameterError
 from udfs.pyfunc.definition import FORMAT, KEY, Definition
 
 TOLD = {"task": "text-classification", "release": "0.1.0", "format": FORMAT}
@@ -51,3 +51,14 @@ def test_what_is_no_definition_is_refused(told: Any) -> None:
 def test_a_model_of_another_logger_is_told_how_to_become_ours(found: Any) -> None:
     with pytest.raises(ModelError, match="embercast adopt makes one of it"):
         Definition.of(found, "x")
+
+
+def test_settings_are_checked_when_a_model_is_logged() -> None:
+    made = Definition.asked("fill-mask", {"dtype": "float32"})
+    assert (made.task, made.release, made.dtype) == ("fill-mask", engine.__version__, "float32")
+    with pytest.raises(ParameterError, match="expected dtype, device, batch_tokens, backend in the definition, got x"):
+        Definition.asked("fill-mask", {"x": 1})
+    with pytest.raises(ParameterError, match="got format"):
+        Definition.asked("fill-mask", {"format": 2})
+    with pytest.raises(ParameterError, match=r"expected dtype to be one of .*got 'float13'"):
+        Definition.asked("fill-mask", {"dtype": "float13"})

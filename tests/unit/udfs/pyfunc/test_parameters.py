@@ -115,6 +115,8 @@ def test_what_a_model_may_read_is_not_a_calls_to_say() -> None:
     assert known.asked(handed(known))["roots"] == ["/data"]
     with pytest.raises(ParameterError, match="expected roots from who logged or loaded the model"):
         known.asked(handed(known, roots=["/"]))
+    with pytest.raises(ParameterError, match="expected roots from who logged or loaded the model"):
+        known.asked(handed(known, generate_kwargs={"roots": ["/"]}))
 
 
 def test_a_value_that_the_task_does_not_take_is_refused_when_it_is_loaded() -> None:

@@ -107,6 +107,14 @@ def test_what_can_not_be_referred_to(tmp_path: Path) -> None:
         udfs.pyfunc.save_model(NAME, tmp_path / "third", revision="v2")
 
 
+def test_a_tokenizer_of_a_folder_is_not_taken_for_the_hubs(home: Path, tmp_path: Path) -> None:
+    own = transformers.AutoTokenizer.from_pretrained(tiny.save(tmp_path / "folder"))
+    with pytest.raises(ModelError, match=r"expected a \w+ of a hub, .*, this one is from the folder .*/folder: leave"):
+        udfs.pyfunc.save_model(
+            transformers.pipeline("text-classification", NAME, tokenizer=own), tmp_path / "a", save_pretrained=False
+        )
+
+
 def test_the_hub_is_asked_for_a_commit_where_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     class Info:
         sha = LATER
