@@ -17,7 +17,8 @@ from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
 from jobs.fields import Param, Task, Text, refuse
-from jobs.sections import TRACED, ComputeSection, Errors, Limits, Section, Sink, Source, Tracking
+from jobs.sections import Section, Sink, Source
+from jobs.settings import TRACED, ComputeSection, Errors, Limits, Tracking
 from jobs.variables import fill, parse
 
 if TYPE_CHECKING:

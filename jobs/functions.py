@@ -24,7 +24,8 @@ from jobs.errors import DefinitionError, Problem
 from jobs.fields import Param, Task, Text, refuse
 from jobs.located import Located, Place, dotted
 from jobs.references import mask, reveal
-from jobs.sections import ComputeSection, Section
+from jobs.sections import Section
+from jobs.settings import ComputeSection
 from jobs.variables import fill
 
 if TYPE_CHECKING:

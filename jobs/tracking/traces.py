@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.chat.messages import Message, parsed, read_messages
 from engine.errors import ParameterError, RowError
 from jobs import tables
-from jobs.sections import TRACED
+from jobs.settings import TRACED
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, Row, SparkSession
