@@ -16,7 +16,8 @@ from jobs.commits import Totals
 from jobs.epochs import Epochs
 from jobs.errors import RunError
 from jobs.lease import Lease
-from jobs.resolved import resolve
+from jobs.provenance import Provenance
+from jobs.resolved import Resolved, resolve
 from jobs.runner import new_run_id, summary_of
 from jobs.scoring import sink_rows, told_of
 from jobs.storage import Folder, job_folder
@@ -40,13 +41,14 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         definition: the job.
         spark: with Delta (``jobs.session``).
 
-    Rows that are gone from the source keep their error. Raises what ``jobs.runner.run`` does, and RunError where a
-    rescore is under way, or where several rows of the source have the key of one that failed.
+    Rows that are gone from the source keep their error. Raises what ``jobs.runner.run`` does but for the share of rows
+    that failed, and RunError where a rescore is under way, or where several rows of the source have the key of one that
+    failed.
     """
     start = time.monotonic()
     run_id = new_run_id(definition)
     resolved = resolve(spark, definition)
-    folder = _folder(spark, definition)
+    folder = _folder(spark, resolved)
     with Lease(folder, run_id) as lease:
         rows = _failed(spark, definition)
         count = rows.count()
@@ -64,11 +66,15 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     return summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start)
 
 
-def _folder(spark: SparkSession, definition: JobDefinition) -> Folder:
+def _folder(spark: SparkSession, resolved: Resolved) -> Folder:
+    definition = resolved.definition
     if not tables.sink_exists(spark, definition):
         raise RunError(f"expected rows in {definition.sink.shown}, there is no sink yet: run the job first")
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
-    if Epochs.read(folder).following is not None:
+    epochs = Epochs.read(folder)
+    if definition.on_change == "fail":
+        epochs.next(Provenance.of(resolved.model), "fail", scored=tables.scored_rows(spark, definition))
+    if epochs.following is not None:
         raise RunError("a rescore of this job is under way, which scores the failed rows too: run the job to its end")
     return folder
 
