@@ -99,14 +99,14 @@ source:
   inputs: {text: 5}
   wher: "x > 1"
 compute: {dtype: fp16, batch_tokens: 0}
-sink: {table: c, output: _run_id, mode: merge}
+sink: {table: c, output: _run_id, mode: upsert}
 errors: {max_fraction: 2}
 """
     assert wrong(write(tmp_path, text)) == [
         "job.yaml:1: name: expected a name of lower-case letters, digits and underscores that starts with a letter, "
         "got nothing; write name: reviews_sentiment",
         "job.yaml:2: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, tracking, got "nam"; write name',
+        'allow_foreign_code, errors, limits, tracking, got "nam"; write name',
         "job.yaml:6: source.path: expected either table or path, got both; write table: name, or path: with format:",
         "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
         "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
@@ -117,7 +117,9 @@ errors: {max_fraction: 2}
         "job.yaml:10: compute.batch_tokens: expected auto or the tokens of a micro-batch, a whole number above 0, "
         "got 0; write batch_tokens: 4096",
         "job.yaml:11: sink.output: expected names that the sink has no other use for, got _run_id; write another name",
-        'job.yaml:11: sink.mode: expected append, got "merge"; write mode: append',
+        "job.yaml:11: sink.mode: expected append, merge (a row takes the place of that with its key) or replace_where "
+        '(all rows of the source are scored and take the place of the rows that meet replace_where), got "upsert"; '
+        "write mode: append",
         "job.yaml:12: errors.max_fraction: expected the share of rows that may fail, a number from 0 to 1, got 2; "
         "write max_fraction: 0.01",
     ]
@@ -155,6 +157,13 @@ errors: {max_fraction: 2}
         (("inputs:", "fold: {role: 1}\n  inputs:"), "source.fold.role", "1; write role: role"),
         (("inputs:", "fold: [turn]\n  inputs:"), "source.fold", '["turn"]'),
         (("table: reviews\n", "path: calls\n  format: binaryFile\n  fold: {}\n"), "source.fold", "one; remove it"),
+        (("output: sentiment", "mode: replace_where"), "sink.replace_where", "none; write replace_where"),
+        (
+            ("output: sentiment", "mode: replace_where\n  replace_where: a = 1\non_change: rescore"),
+            "on_change",
+            "rescore; remove it",
+        ),
+        (("task: text-classification", "limits: {max_price: 1}"), "limits", "none; write there"),
         (("output: sentiment", "parse: Review_ID"), "sink.parse", '"Review_ID"'),
     ],
 )
