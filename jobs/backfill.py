@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import SchemaError
 from jobs import letters, limits, tables, trial
-from jobs.commits import Totals
+from jobs.commits import Totals, version_of_run
 from jobs.lease import Lease
 from jobs.references import reveal
 from jobs.resolved import Resolved, resolve
@@ -52,7 +52,7 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         lease.check()
         _replace(scored, definition, json.dumps(told_of(resolved, run_id)))
         totals = Totals()
-        totals.add(tables.delta_table(spark, definition.sink.delta).history(1).first()["version"], counts.get)
+        totals.add(version_of_run(spark, definition, run_id), counts.get)
         letters.note(spark, definition, folder)
     return ended(definition, summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start))
 

@@ -130,6 +130,25 @@ def last_offset(
     return max((json.loads(row["value"]) for row in offsets.collect()), key=place, default=None)
 
 
+def committed_offset(folder: Folder, checkpoint: str) -> dict[str, Any] | None:
+    """How far the rows are that the stream of a Delta source has committed; None where it has committed none.
+
+    What it has begun and not committed, where a run died or came to a limit, is scored by the next one.
+    """
+    if not folder.exists(f"{checkpoint}/commits"):
+        return None
+    batches = [int(name) for name in folder.names(f"{checkpoint}/commits") if name.isdecimal()]
+    if not batches:
+        return None
+    lines = folder.read(f"{checkpoint}/offsets/{max(batches)}").splitlines()
+    return next((json.loads(line) for line in lines if "reservoirVersion" in line), None)
+
+
+def reads_first(offset: dict[str, Any]) -> bool:
+    """Whether the stream is amid the table as it was when the stream began."""
+    return bool(offset["isStartingVersion"])
+
+
 def place(offset: dict[str, Any]) -> int:
     """The version of the source that the stream reads next: a commit that was begun has been looked at."""
     return int(offset["reservoirVersion"]) + (int(offset["index"]) >= 0)

@@ -185,3 +185,12 @@ def _told(metadata: str | None) -> dict[str, Any]:
     except ValueError:  # somebody else's commit
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def version_of_run(spark: SparkSession, definition: JobDefinition, run_id: str) -> int:
+    """The sink's version that a run made."""
+    log = delta_table(spark, definition.sink.delta).history(_JUST_NOW)
+    for row in log.select("version", "userMetadata").collect():
+        if f'"{run_id}"' in (row["userMetadata"] or ""):
+            return int(row["version"])
+    raise RunError(f"expected a commit of run {run_id} in {definition.sink.shown}, there is none: run it again")

@@ -96,6 +96,14 @@ class JobDefinition(Section):
             raise refuse("changes: fail beside mode: replace_where", source.changes, "remove it: a run reads all rows")
         return sink
 
+    @field_validator("on_change")
+    @classmethod
+    def _a_backfill_scores_all(cls, on_change: str, info: ValidationInfo) -> str:
+        sink = info.data.get("sink")
+        if on_change != "new_rows" and sink is not None and sink.mode == "replace_where":
+            raise refuse("no on_change beside mode: replace_where", on_change, "remove it: a run scores all its rows")
+        return on_change
+
     @field_validator("limits")
     @classmethod
     def _a_price_is_known(cls, limits: Limits, info: ValidationInfo) -> Limits:

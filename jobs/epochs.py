@@ -8,15 +8,17 @@ epoch-N           the rows of epoch N until they take the place of those before
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from jobs.errors import RunError
+from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.provenance import Provenance
 from jobs.references import reveal
 from jobs.sections import Place
 from jobs.storage import Folder
+from jobs.tables import delta_table, read, scored_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from jobs.definition import JobDefinition
 
 FILE: Final = "state.json"
+_OWN: Final = re.compile(r"checkpoint(-\d+)?|epoch-\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,17 +124,25 @@ def begin(spark: SparkSession, definition: JobDefinition, folder: Folder, now: P
 
     Raises RunError where something changed and ``on_change`` is fail.
     """
-    from jobs.tables import scored_rows
-
     before = Epochs.read(folder)
     if before.following is not None and swapped_in(spark, definition, before) is not None:
         before = _settle(before, folder)  # its driver died between the two
     epochs = before.next(now, definition.on_change, scored=scored_rows(spark, definition))
+    _tidy(folder, before)  # an epoch that begins now may have the number of one that was given up
     epochs.write(folder)
-    if before.following is not None and before.following != epochs.following:
-        folder.delete(before.following.staged)
-        folder.delete(before.following.checkpoint)
+    _tidy(folder, epochs)
     return epochs
+
+
+def _tidy(folder: Folder, epochs: Epochs) -> None:
+    """Removes what belongs to none of the epochs; a driver may have died before it did."""
+    if not folder.exists(FILE):
+        return
+    both = [epochs.current, *([epochs.following] if epochs.following is not None else [])]
+    kept = {*(one.checkpoint for one in both), *(one.staged for one in both[1:])}
+    for name in folder.names(""):
+        if _OWN.fullmatch(name) and name not in kept:
+            folder.delete(name)
 
 
 def swap(
@@ -146,9 +157,11 @@ def swap(
         folder: the job's.
         metadata: of the commit.
 
-    Returns the sink's version. Readers see the rows before or those after; rows of other jobs stay.
+    Returns the sink's version. Readers see the rows before or those after; rows of other jobs stay. Raises
+    TooManyFailedRowsError where more of the new rows failed than ``errors.max_fraction`` allows: nothing is replaced.
     """
     assert epochs.following is not None
+    _check_failed(spark, definition, target(definition, folder, epochs))
     rows = spark.read.format("delta").load(folder.path(epochs.following.staged))
     _replace(rows, definition, json.dumps({**metadata, "epoch": epochs.following.number}))
     version = swapped_in(spark, definition, epochs)
@@ -156,6 +169,20 @@ def swap(
         raise RunError(f"expected epoch {epochs.following.number} in {definition.sink.shown}, its commit is not there")
     _settle(epochs, folder)
     return version
+
+
+def _check_failed(spark: SparkSession, definition: JobDefinition, place: Place) -> None:
+    from pyspark.sql import functions as f
+
+    failed = f.count_if(f.col(f"{definition.sink.output}.error.code").isNotNull())
+    counted = read(spark, place).agg(f.count("*").alias("rows"), failed.alias("failed")).first()
+    assert counted is not None
+    if counted["failed"] > definition.errors.max_fraction * counted["rows"]:
+        raise TooManyFailedRowsError(
+            f"{counted['failed']:,} of {counted['rows']:,} rows failed that were scored again, errors.max_fraction "
+            f"allows {definition.errors.max_fraction:.2%}: {definition.sink.delta.shown} has those before, the new "
+            f"ones stay in {place.shown}. Allow more, or go back to what scored before"
+        )
 
 
 def _settle(epochs: Epochs, folder: Folder) -> Epochs:
@@ -169,8 +196,6 @@ def _settle(epochs: Epochs, folder: Folder) -> Epochs:
 
 def swapped_in(spark: SparkSession, definition: JobDefinition, epochs: Epochs) -> int | None:
     """The sink's version in which the rows of the following epoch came into it; None where they have not yet."""
-    from jobs.tables import delta_table
-
     assert epochs.following is not None
     log = delta_table(spark, definition.sink.delta).history()
     for row in log.where(f"userMetadata LIKE '%{definition.identity}%'").select("version", "userMetadata").collect():

@@ -46,17 +46,19 @@ def came(changed: DataFrame) -> DataFrame:
 def latest(changed: DataFrame, source: Source) -> DataFrame:
     """Of each key in a batch of the feed how it was last, with ``GONE`` where it went or no longer meets ``where``.
 
-    A key that several rows have in one commit keeps them all.
+    A key that several rows have after one commit keeps them all. One that rows lost and none has goes once: a row whose
+    key was updated went under the old one.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    went = f.col(_TYPE) == "delete"
+    went = f.col(_TYPE).isin("delete", "update_preimage")
     if source.where is not None:
         went |= ~f.coalesce(f.expr(reveal(source.where)), f.lit(False))
-    known = changed.where(f"{_TYPE} != 'update_preimage'").withColumn(GONE, went)
     last = Window.partitionBy(*source.key).orderBy(f.col(_VERSION).desc(), f.col(GONE))
-    return known.withColumn("_rank", f.rank().over(last)).where("_rank = 1").drop("_rank", *COLUMNS)
+    ranked = changed.withColumn(GONE, went).withColumn("_rank", f.rank().over(last))
+    ranked = ranked.withColumn("_number", f.row_number().over(last))
+    return ranked.where(f"_rank = 1 AND (_number = 1 OR NOT {GONE})").drop("_rank", "_number", *COLUMNS)
 
 
 def since(spark: SparkSession, source: Source, version: int) -> DataFrame | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import SchemaError
 from jobs import tables
+from jobs.epochs import Epochs, target
 from jobs.lease import alive, holder_of
 from jobs.storage import job_folder
 from jobs.summary import duration, rate
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from jobs.definition import JobDefinition
+    from jobs.sections import Place
 
 #: Keys that are shown of each code.
 _KEYS: Final = 5
@@ -120,7 +122,7 @@ def history(spark: SparkSession, definition: JobDefinition) -> History:
     """
     failed = _failed_by_run(_own_rows(spark, definition), definition)
     runs: dict[str, Run] = {}
-    for one in _commits(spark, definition):
+    for one in _commits(spark, definition, definition.sink.delta):
         runs[one.run_id] = one if one.run_id not in runs else _joined(one, runs[one.run_id])
     counted = (_with_failed(run, failed.get(run.run_id, 0)) for run in runs.values())
     return History(definition.name, tuple(sorted(counted, key=lambda run: run.last, reverse=True)))
@@ -147,7 +149,10 @@ def status(spark: SparkSession, definition: JobDefinition) -> Status:
     holder = holder_of(folder)
     if holder is None or not alive(holder):
         return Status(job=definition.name)
-    done = sum(one.rows for one in _commits(spark, definition) if one.run_id == holder["run"])
+    place = target(definition, folder, Epochs.read(folder))
+    begun = tables.own_rows(spark, definition, place) is not None
+    commits = _commits(spark, definition, place) if begun else ()
+    done = sum(one.rows for one in commits if one.run_id == holder["run"])
     seconds = time.time() - holder["began"]
     shown = {"host": holder["host"], "rows": holder["rows"], "seconds": seconds}
     return Status(job=definition.name, run_id=holder["run"], done=done, **shown)
@@ -160,9 +165,9 @@ def _own_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame:
     return found
 
 
-def _commits(spark: SparkSession, definition: JobDefinition) -> Iterator[Run]:
-    """A run of one commit for each commit of this job, the latest first."""
-    log = tables.delta_table(spark, definition.sink.delta).history()
+def _commits(spark: SparkSession, definition: JobDefinition, place: Place) -> Iterator[Run]:
+    """A run of one commit for each commit of this job into ``place``, the latest first."""
+    log = tables.delta_table(spark, place).history()
     named = log.where(f"userMetadata LIKE '%{definition.identity}%'")
     for row in named.select("version", "timestamp", "userMetadata", "operationMetrics").collect():
         metrics = row["operationMetrics"]
@@ -176,9 +181,16 @@ def _commits(spark: SparkSession, definition: JobDefinition) -> Iterator[Run]:
             last=at,
             versions=(version, version),
             commits=1,
-            rows=int(metrics.get("numTargetRowsUpdated", metrics.get("numOutputRows", 0))),
+            rows=_written(metrics),
             failed=0,
         )
+
+
+def _written(metrics: Mapping[str, str]) -> int:
+    """Rows of ours in a commit; what a MERGE writes holds others that it copied."""
+    if "numTargetRowsInserted" in metrics:
+        return int(metrics["numTargetRowsInserted"]) + int(metrics["numTargetRowsUpdated"])
+    return int(metrics.get("numOutputRows", 0))
 
 
 def _joined(one: Run, other: Run) -> Run:

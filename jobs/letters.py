@@ -30,24 +30,37 @@ def note(spark: SparkSession, definition: JobDefinition, folder: Folder) -> None
     place, rows = definition.errors.letters, tables.own_rows(spark, definition)
     if place is None or rows is None:
         return
-    since = json.loads(folder.read(NOTED))["version"] if folder.exists(NOTED) else -1
-    version, runs = _runs(spark, definition, since)
-    if not runs:
+    version, runs = _runs(spark, definition, _noted(folder, place))
+    if runs is not None and not runs:
         return
     tables.create(spark, place, _schema(definition, rows.schema))
-    new = rows.where(rows["_run_id"].isin(sorted(runs)))
+    new = rows if runs is None else rows.where(rows["_run_id"].isin(sorted(runs)))
     failed = f"{definition.sink.output}.error.code IS NOT NULL"
     _take_out(spark, definition, place, new.where(f"NOT ({failed})"))
+    if runs is None or definition.merges or definition.sink.mode == "replace_where":
+        _take_out_gone(spark, definition, place, rows)
     _add(spark, definition, place, new.where(failed))
-    folder.write(NOTED, json.dumps({"version": version}))
+    folder.write(NOTED, json.dumps({"version": version, "place": place.shown}))
 
 
-def _runs(spark: SparkSession, definition: JobDefinition, since: int) -> tuple[int, set[str]]:
-    """The sink's version, and the runs of this job whose commits came after version ``since``."""
+def _noted(folder: Folder, place: Place) -> int:
+    """Up to which version of the sink it is written; -1 for a table that nothing was written into."""
+    told = json.loads(folder.read(NOTED)) if folder.exists(NOTED) else {}
+    return int(told["version"]) if told.get("place") == place.shown else -1
+
+
+def _runs(spark: SparkSession, definition: JobDefinition, since: int) -> tuple[int, set[str] | None]:
+    """The sink's version, and the runs of this job whose commits came after version ``since``.
+
+    None stands for all runs: at the first time, and where an epoch came into the sink, which several may have scored.
+    """
     log = tables.delta_table(spark, definition.sink.delta).history().where(f"version > {since}")
     told = log.select("version", "userMetadata").collect()
     own = [row["userMetadata"] for row in told if f'"{definition.identity}"' in (row["userMetadata"] or "")]
-    return max((row["version"] for row in told), default=since), {json.loads(one)["run"] for one in own}
+    commits = [json.loads(one) for one in own]
+    swapped = any("epoch" in one and "batch" not in one for one in commits)
+    version = max((row["version"] for row in told), default=since)
+    return version, None if since < 0 or swapped else {one["run"] for one in commits}
 
 
 def _schema(definition: JobDefinition, sink: StructType) -> StructType:
@@ -75,13 +88,29 @@ def _add(spark: SparkSession, definition: JobDefinition, place: Place, failed: D
 
 
 def _take_out(spark: SparkSession, definition: JobDefinition, place: Place, scored: DataFrame) -> None:
-    """Of the rows that were scored those that stand in the table: it is small, the rows are not."""
+    """Of the rows that were scored those that stand in the table."""
+    known = _standing(spark, definition, place, scored)
+    _merge(spark, definition, place, known).whenMatchedDelete().execute()
+
+
+def _take_out_gone(spark: SparkSession, definition: JobDefinition, place: Place, rows: DataFrame) -> None:
+    """Rows of the table that the sink (``rows``) has no more."""
+    key = definition.source.row_key
+    there = _standing(spark, definition, place, rows)
+    gone = _keys(spark, definition, place).dropna().join(there, key, "left_anti")
+    _merge(spark, definition, place, gone).whenMatchedDelete().execute()
+
+
+def _standing(spark: SparkSession, definition: JobDefinition, place: Place, rows: DataFrame) -> DataFrame:
+    key = definition.source.row_key
+    return rows.select(*key).join(_keys(spark, definition, place), key, "left_semi").distinct()
+
+
+def _keys(spark: SparkSession, definition: JobDefinition, place: Place) -> DataFrame:
     from pyspark.sql import functions as f
 
-    key = definition.source.row_key
-    letters = tables.read(spark, place).where(f.col("_job") == definition.identity).select(*key)
-    known = scored.select(*key).join(f.broadcast(letters), key, "left_semi").distinct()
-    _merge(spark, definition, place, known).whenMatchedDelete().execute()
+    own = tables.read(spark, place).where(f.col("_job") == definition.identity)
+    return own.select(*definition.source.row_key)
 
 
 def _merge(spark: SparkSession, definition: JobDefinition, place: Place, rows: DataFrame) -> Any:

@@ -64,7 +64,10 @@ class Watch:
         if (reason := self._reached(totals)) is not None:
             raise LimitReachedError(f"{reason}: what was scored is kept, and the next run goes on from there")
         if self._lost(totals):
-            raise TooManyFailedRowsError("more rows failed than are allowed, even were all that are left to be well")
+            raise TooManyFailedRowsError(
+                f"{totals.stats.failed:,} of {totals.stats.rows:,} rows failed, more than errors.max_fraction allows "
+                "even were all that are left to be well: what was scored is kept"
+            )
 
     def _reached(self, totals: Totals) -> str | None:
         limits, done = self.definition.limits, totals.stats

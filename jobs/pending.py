@@ -34,8 +34,8 @@ def pending(
         return Count(rows, tables.scored_rows(spark, definition, place), rows)
     last = None
     if definition.source.fed and folder is not None:
-        last = changes.last_offset(spark, folder, checkpoint, definition)
-    if last is not None:
+        last = changes.committed_offset(folder, checkpoint)
+    if last is not None and not changes.reads_first(last):
         rows, scored = tables.read_source(spark, definition).count(), tables.scored_rows(spark, definition, place)
         changed = feed.since(spark, definition.source, changes.place(last))
         return Count(rows, scored, 0 if changed is None else _wanted(changed, definition).count())

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from jobs import letters, limits, merging, tables, trial
-from jobs.commits import Totals
+from jobs.commits import Totals, version_of_run
 from jobs.epochs import Epochs
 from jobs.errors import RunError
 from jobs.lease import Lease
-from jobs.resolved import resolve
+from jobs.provenance import Provenance
+from jobs.resolved import Resolved, resolve
 from jobs.runner import new_run_id, summary_of
 from jobs.scoring import sink_rows, told_of
 from jobs.storage import Folder, job_folder
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embercast")
 
-#: Commits of the sink that are looked at: there may be some of others on top of ours.
-_JUST_NOW: Final = 20
-
 
 def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     """Scores the rows of the sink again whose error says that a retry can help, as they are in the source now.
@@ -40,13 +38,14 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         definition: the job.
         spark: with Delta (``jobs.session``).
 
-    Rows that are gone from the source keep their error. Raises what ``jobs.runner.run`` does, and RunError where a
-    rescore is under way, or where several rows of the source have the key of one that failed.
+    Rows that are gone from the source keep their error. Raises what ``jobs.runner.run`` does but for the share of rows
+    that failed, and RunError where a rescore is under way, or where several rows of the source have the key of one that
+    failed.
     """
     start = time.monotonic()
     run_id = new_run_id(definition)
     resolved = resolve(spark, definition)
-    folder = _folder(spark, definition)
+    folder = _folder(spark, resolved)
     with Lease(folder, run_id) as lease:
         rows = _failed(spark, definition)
         count = rows.count()
@@ -59,16 +58,20 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
             merging.stage(rows, folder)
             lease.check()
             _merge(definition, json.dumps(told_of(resolved, run_id)))(spark, definition.sink.delta, folder)
-            totals.add(_version(spark, definition, run_id), counts.get)
+            totals.add(version_of_run(spark, definition, run_id), counts.get)
         letters.note(spark, definition, folder)
     return summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start)
 
 
-def _folder(spark: SparkSession, definition: JobDefinition) -> Folder:
+def _folder(spark: SparkSession, resolved: Resolved) -> Folder:
+    definition = resolved.definition
     if not tables.sink_exists(spark, definition):
         raise RunError(f"expected rows in {definition.sink.shown}, there is no sink yet: run the job first")
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
-    if Epochs.read(folder).following is not None:
+    epochs = Epochs.read(folder)
+    if definition.on_change == "fail":
+        epochs.next(Provenance.of(resolved.model), "fail", scored=tables.scored_rows(spark, definition))
+    if epochs.following is not None:
         raise RunError("a rescore of this job is under way, which scores the failed rows too: run the job to its end")
     return folder
 
@@ -85,12 +88,3 @@ def _failed(spark: SparkSession, definition: JobDefinition) -> DataFrame:
 def _merge(definition: JobDefinition, metadata: str) -> merging.Merge:
     own = f"sink._run_id LIKE '{definition.identity}-%' AND sink.`{definition.sink.output}`.error.retryable"
     return merging.Merge(key=definition.source.row_key, only=own, insert=False, metadata=metadata)
-
-
-def _version(spark: SparkSession, definition: JobDefinition, run_id: str) -> int:
-    """The sink's version that a run made."""
-    log = tables.delta_table(spark, definition.sink.delta).history(_JUST_NOW)
-    for row in log.select("version", "userMetadata").collect():
-        if f'"{run_id}"' in (row["userMetadata"] or ""):
-            return int(row["version"])
-    raise RunError(f"expected a commit of run {run_id} in {definition.sink.shown}, there is none: run it again")

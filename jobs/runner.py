@@ -75,6 +75,8 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
     if isinstance(reason, LimitReachedError):
         raise LimitReachedError(str(reason), summary)
+    if reason is not None and found.following is not None:  # its rows are not all of this run
+        raise TooManyFailedRowsError(str(reason), summary)
     return ended(definition, summary, early=reason is not None)
 
 
@@ -84,14 +86,14 @@ def _scored(
     """Why the run had to end before its last row, if it had; and the version of the source that it read up to."""
     try:
         source_version = _stream(source, commits, folder)
+        if found.following is not None:
+            commits.lease.check()
+            version = epochs.swap(spark, commits.definition, found, folder, commits.metadata())
+            commits.totals.sink_version = version
     except (LimitReachedError, TooManyFailedRowsError) as error:
         if found.following is not None:
             commits.totals.sink_version = None  # its rows lie beside the sink, whose version is as it was
         return error, None
-    if found.following is not None:
-        commits.lease.check()
-        version = epochs.swap(spark, commits.definition, found, folder, commits.metadata())
-        commits.totals.sink_version = version
     files.write(spark, commits.resolved, folder, commits.lease)
     return None, source_version
 

@@ -117,12 +117,20 @@ def _is_delta(spark: SparkSession, place: Place) -> bool:
     from delta.tables import DeltaTable
 
     if place.table is None:
-        return bool(DeltaTable.isDeltaTable(spark, reveal(place.path or "")))
+        path = reveal(place.path or "")
+        return _has_log(spark, path) and bool(DeltaTable.isDeltaTable(spark, path))
     if not spark.catalog.tableExists(reveal(place.table)):
         return False
     if (spark.sql(f"DESCRIBE DETAIL {reveal(place.table)}").first() or {"format": None})["format"] != "delta":
         raise SchemaError(f"expected a Delta table at {place.table}, it has another format: name another sink")
     return True
+
+
+def _has_log(spark: SparkSession, path: str) -> bool:
+    """Delta takes a folder within a table for that table: the table beside a sink lies in the sink's folder."""
+    jvm: Any = spark._jvm
+    log = jvm.org.apache.hadoop.fs.Path(f"{path}/_delta_log")
+    return bool(log.getFileSystem(spark._jsc.hadoopConfiguration()).exists(log))
 
 
 def output_before(spark: SparkSession, definition: JobDefinition) -> pa.DataType | None:

@@ -77,7 +77,8 @@ def _known(home: Path, known: Path) -> Bundle | None:
     if not known.exists():
         return None
     found = home / "bundles" / known.read_text(encoding="utf-8")
-    hold(found)
+    if cache.evicts(home):
+        hold(found)
     return Bundle(found, Manifest.read(found)) if cache.is_whole(found) else None
 
 

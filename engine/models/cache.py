@@ -37,8 +37,7 @@ def cache_root() -> Path:
 
     Raises ModelError where it is another user's or others may write into it: what lies in a cache is trusted.
     """
-    asked = os.environ.get("EMBERCAST_CACHE")
-    root = Path(asked) if asked else Path.home() / ".cache" / "embercast"
+    root = _own_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     owners, user = {root.lstat().st_uid, root.stat().st_uid}, os.geteuid()
     if owners != {user}:
@@ -54,6 +53,18 @@ def cache_root() -> Path:
     return root
 
 
+def _own_root() -> Path:
+    return Path(os.environ.get("EMBERCAST_CACHE") or "~/.cache/embercast").expanduser()
+
+
+def evicts(root: Path | None) -> bool:
+    """Whether bundles in a cache folder may be removed for others: in this user's on this host.
+
+    One that several hosts share, which may be read-only to this one, is whoever's named it: nothing is locked in it.
+    """
+    return root is None or root == _own_root()
+
+
 def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = None) -> Path:
     """The folder of a bundle on this host; where it is missing or damaged, one process writes it and the others wait.
 
@@ -67,7 +78,9 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
     bundles = (root or cache_root()) / "bundles"
     bundles.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = bundles / digest
-    hold(folder)
+    own = evicts(root)
+    if own:
+        hold(folder)
     if is_whole(folder):
         return folder
     with locked(bundles / f"{digest}.lock"):
@@ -89,7 +102,7 @@ def ensure(digest: str, write: Callable[[Path], None], *, root: Path | None = No
             shutil.rmtree(unfinished)
             raise
         _stamp(folder)
-    if root is None or root == cache_root():  # a shared folder is whoever's named it
+    if own:
         make_room(bundles, limit(bundles))
     return folder
 

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 #: Of the disk that the cache lies on, what bundles may take where nothing else is said.
 _PART: Final = 1 / 3
+#: What is on its way out.
+_GONE: Final = ".gone-"
 #: Locks that this process keeps as long as it lives, by file; a forked child keeps them with it.
 _HELD: Final[dict[Path, int]] = {}
 
@@ -33,11 +35,18 @@ def hold(folder: Path) -> None:
     To be called before one looks whether the folder is there. Waits while it is being removed.
     """
     path = _held(folder)
+    if path in _HELD and not _names(path, _HELD[path]):  # somebody cleared the cache
+        os.close(_HELD.pop(path))
     if path not in _HELD:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(file, fcntl.LOCK_SH)
         _HELD[path] = file
-    os.utime(path)
+    os.utime(_HELD[path])
+
+
+def _names(path: Path, file: int) -> bool:
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(file))
 
 
 def limit(root: Path) -> int:
@@ -62,6 +71,8 @@ def make_room(bundles: Path, most: int) -> None:
     with locked_at_once(bundles / ".evicting.lock") as alone:
         if not alone:  # another process is at it
             return
+        for abandoned in bundles.glob(f"{_GONE}*"):
+            shutil.rmtree(abandoned)  # who removed it died: we hold the lock
         taken = _bytes(bundles)
         for folder in sorted(_folders(bundles), key=_last_use):
             if taken <= most:
@@ -81,7 +92,7 @@ def _remove(folder: Path) -> bool:
     with locked_at_once(_held(folder)) as alone:
         if not alone:
             return False
-        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".gone-"))
+        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_GONE))
         folder.rename(gone / folder.name)  # whole or not there, for whoever looks meanwhile
     shutil.rmtree(gone)
     files = folder.parent / "files"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs import epochs, runner
-from jobs.errors import RunError
+from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.plan import plan
 from jobs.runner import run
 from tests import tiny
@@ -153,6 +153,38 @@ def test_a_model_that_changes_during_a_rescore_begins_it_anew(
     summary = run(define(tmp_path, third, on_change="rescore"), spark=spark)
     assert (summary.rows, ids(spark, tmp_path)) == (6, list(range(6)))
     assert scores(spark, tmp_path) == pytest.approx(expected(third, BODIES * 2), abs=1e-5)
+
+
+def test_a_rescore_of_which_too_many_fail_replaces_nothing(
+    spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path
+) -> None:
+    _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="rescore")
+    spark.range(4).selectExpr("CAST(id + 6 AS INT) id", "'p0' product", "CAST(X'C328' AS STRING) body").write.format(
+        "delta"
+    ).mode("append").save(f"{tmp_path}/source")
+    for rows in (10, 0):  # a second run scores none again, and says the same
+        with pytest.raises(TooManyFailedRowsError, match="4 of 10 rows failed that were scored again") as caught:
+            run(definition, spark=spark)
+        assert (caught.value.summary.rows, caught.value.summary.sink_version) == (rows, None)
+        assert scores(spark, tmp_path) == pytest.approx(expected(sentiment, BODIES), abs=1e-5)
+    allowed = define(tmp_path, other, on_change="rescore", errors={"max_fraction": 0.5})
+    assert (run(allowed, spark=spark).rows, ids(spark, tmp_path)) == (0, list(range(10)))
+
+
+def test_what_a_rescore_that_was_given_up_left_is_not_gone_on_with(
+    spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="rescore")
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.epochs, "swap", _die)
+        with pytest.raises(KeyboardInterrupt):
+            run(definition, spark=spark)
+    state = next(tmp_path.glob("sink/_embercast/*/state.json"))  # as a driver left it that died before it removed them
+    state.write_text(json.dumps({**json.loads(state.read_text()), "following": None}))
+    third = tiny.save(tmp_path / "third", seed=9, id2label={0: "negative", 1: "positive"})
+    assert run(define(tmp_path, third, on_change="rescore"), spark=spark).rows == 6
+    assert scores(spark, tmp_path) == pytest.approx(expected(third, BODIES * 2), abs=1e-5)
+    assert sorted(path.name for path in state.parent.iterdir() if path.is_dir()) == ["checkpoint-1"]
 
 
 def _add_row_of_another_job(spark: SparkSession, folder: Path) -> None:

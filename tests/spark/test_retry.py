@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from delta.tables import DeltaTable
 
+from jobs import epochs
 from jobs.cli import app
 from jobs.errors import RunError
 from jobs.history import failures, history
@@ -85,6 +86,44 @@ def test_rows_that_failed_are_kept_in_a_table_until_they_are_scored(
     assert letters() == [(11, "invalid_text", 2, again.run_id)]
 
 
+def test_letters_follow_an_epoch_that_several_runs_scored_and_rows_that_went(
+    spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spark.sql(
+        f"CREATE TABLE delta.`{tmp_path}/source` (id INT, product STRING, body STRING) USING delta "
+        "TBLPROPERTIES (delta.enableChangeDataFeed = true)"
+    )
+    add(spark, tmp_path, BODIES)
+    kept: dict[str, Any] = {"errors": {"max_fraction": 1.0, "path": f"{tmp_path}/letters"}}
+    kept["source"] = {"changes": "rescore"}
+
+    def letters() -> list[int]:
+        return [row["id"] for row in spark.read.format("delta").load(f"{tmp_path}/letters").orderBy("id").collect()]
+
+    run(define(tmp_path, sentiment, **kept), spark=spark)
+    assert letters() == []
+    broken = rows(spark, ["x"] * 2, first=10).selectExpr("id", "product", "CAST(X'C328' AS STRING) body")
+    broken.write.format("delta").mode("append").save(f"{tmp_path}/source")
+    again = define(tmp_path, sentiment, params={"top_k": 1}, on_change="rescore", **kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(epochs, "swap", _die)
+        with pytest.raises(KeyboardInterrupt):
+            run(again, spark=spark)
+    assert run(again, spark=spark).rows == 0
+    assert letters() == [10, 11]
+    DeltaTable.forPath(spark, f"{tmp_path}/source").delete("id = 10")
+    assert run(again, spark=spark).rows == 0
+    assert letters() == [11]
+
+
+def test_where_changes_fail_a_retry_fails(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
+    add(spark, tmp_path, BODIES)
+    run(define(tmp_path, sentiment), spark=spark)
+    fail(spark, tmp_path, "id = 1", "unreadable", retryable=True)
+    with pytest.raises(RunError, match="the parameters are others, and on_change is fail"):
+        retry(define(tmp_path, sentiment, params={"top_k": 1}, on_change="fail"), spark=spark)
+
+
 def test_a_row_that_is_gone_keeps_its_error(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     add(spark, tmp_path, BODIES)
     definition = define(tmp_path, sentiment)
@@ -114,3 +153,7 @@ def test_without_a_sink_there_is_nothing_to_retry(spark: SparkSession, sentiment
     add(spark, tmp_path, BODIES)
     with pytest.raises(RunError, match="there is no sink yet: run the job first"):
         retry(define(tmp_path, sentiment), spark=spark)
+
+
+def _die(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt

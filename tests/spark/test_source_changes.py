@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine.errors import SchemaError
+from jobs import limits
 from jobs.definition import JobDefinition, load
-from jobs.errors import DefinitionError, RunError
+from jobs.errors import DefinitionError, LimitReachedError, RunError
 from jobs.plan import plan
 from jobs.runner import run
 from tests.scoring import rows as score_rows
@@ -70,6 +71,37 @@ def test_a_row_that_stops_to_meet_where_goes(spark: SparkSession, sentiment: Pat
     table.update("id IN (0, 1)", {"product": "CASE id WHEN 0 THEN 'p1' ELSE 'p0' END"})
     assert run(definition, spark=spark).rows == 1
     assert ids(spark, tmp_path) == [1, 2]
+
+
+def test_keys_that_change_and_come_back_in_one_commit(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
+    table = fed(spark, tmp_path)
+    definition = define(tmp_path, sentiment, source={"changes": "rescore", "where": "product != 'gone'"})
+    run(definition, spark=spark)
+    table.update("id = 1", {"id": "9"})
+    assert run(definition, spark=spark).rows == 1
+    assert ids(spark, tmp_path) == [0, 2, 3, 9]
+    new = "CASE id WHEN 0 THEN 'gone' ELSE product END product"  # every row goes and comes; one does not meet where
+    again = spark.read.format("delta").load(f"{tmp_path}/source").selectExpr("id", new, "upper(body) body")
+    again.localCheckpoint().write.format("delta").mode("overwrite").save(f"{tmp_path}/source")
+    assert run(definition, spark=spark).rows == 3
+    after = {2: BODIES[2].upper(), 3: BODIES[3].upper(), 9: BODIES[1].upper()}
+    assert answers(spark, tmp_path) == expected(sentiment, after)
+
+
+def test_what_a_limited_run_left_is_planned(
+    spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fed(spark, tmp_path)
+    options = {"source": {"changes": "rescore"}, "compute": {"dtype": "float32", "max_files_per_commit": 1}}
+    limited = define(tmp_path, sentiment, limits={"max_rows": 1}, **options)
+    with monkeypatch.context() as patch:  # as where rows came after the plan
+        patch.setattr(limits, "exceeded", lambda *_: None)
+        for at in (1, 2):  # amid the table's first reading; then amid what came
+            add(spark, tmp_path, BODIES, first=100 * at)
+            with pytest.raises(LimitReachedError):
+                run(limited, spark=spark)
+            rows_of_source = spark.read.format("delta").load(f"{tmp_path}/source").count()
+            assert plan(limited, spark=spark).planned.rows == rows_of_source - len(ids(spark, tmp_path))
 
 
 def test_changes_are_ignored_and_new_rows_of_an_overwrite_are_not(

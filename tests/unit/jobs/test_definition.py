@@ -157,6 +157,13 @@ errors: {max_fraction: 2}
         (("inputs:", "fold: {role: 1}\n  inputs:"), "source.fold.role", "1; write role: role"),
         (("inputs:", "fold: [turn]\n  inputs:"), "source.fold", '["turn"]'),
         (("table: reviews\n", "path: calls\n  format: binaryFile\n  fold: {}\n"), "source.fold", "one; remove it"),
+        (("output: sentiment", "mode: replace_where"), "sink.replace_where", "none; write replace_where"),
+        (
+            ("output: sentiment", "mode: replace_where\n  replace_where: a = 1\non_change: rescore"),
+            "on_change",
+            "rescore; remove it",
+        ),
+        (("task: text-classification", "limits: {max_price: 1}"), "limits", "none; write there"),
         (("output: sentiment", "parse: Review_ID"), "sink.parse", '"Review_ID"'),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_what_went_is_made_again(root: Path) -> None:
 def test_a_file_that_two_bundles_share_counts_once(root: Path) -> None:
     one = made(root, b"1" * BIG, used=100)
     other = made(root, b"1" * BIG, used=200, more="another")
-    taken = sum(path.stat().st_size for path in one.rglob("*") if path.is_file())
+    taken = sum(path.stat().st_size for path in other.rglob("*") if path.is_file())
     eviction.make_room(root / "bundles", int(taken * 1.5))
     assert (one.exists(), other.exists()) == (True, True)
     eviction.make_room(root / "bundles", taken)
@@ -97,3 +98,31 @@ def test_a_limit_that_is_no_number_is_said(root: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("EMBERCAST_CACHE_GB", "plenty")
     with pytest.raises(ModelError, match="expected EMBERCAST_CACHE_GB to be a number of gigabytes, got 'plenty'"):
         eviction.limit(root)
+
+
+def test_a_cache_that_was_cleared_is_held_anew(root: Path) -> None:
+    one = made(root, b"1" * BIG, used=100)
+    eviction.hold(one)
+    shutil.rmtree(root / "bundles")
+    eviction.hold(one)
+    assert made(root, b"1" * BIG, used=100) == one
+    eviction.make_room(root / "bundles", 0)
+    assert one.exists()
+
+
+def test_what_a_dead_process_was_removing_goes(root: Path) -> None:
+    one = made(root, b"1" * BIG, used=100)
+    abandoned = root / "bundles" / ".gone-died" / one.name
+    abandoned.parent.mkdir()
+    one.rename(abandoned)
+    eviction.make_room(root / "bundles", 1 << 40)
+    assert not abandoned.parent.exists()
+
+
+def test_nothing_is_locked_in_a_folder_that_hosts_share(root: Path, tmp_path: Path) -> None:
+    shared, sample = tmp_path / "shared", tmp_path / "sample"
+    shared.mkdir()
+    sample.mkdir()
+    digest = fill(sample, b"1" * BIG).digest
+    cache.ensure(digest, lambda folder: fill(folder, b"1" * BIG), root=shared)
+    assert not list((shared / "bundles").glob("*.held"))
