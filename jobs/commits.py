@@ -96,7 +96,6 @@ class Commits:
         if replayed:  # written by a run that died before it noted so
             log.info("batch %d is in the sink already: not scored again", batch_id)
             return
-        self.watch.check(self.totals)
         rows = self._new(batch)
         if self.definition.source.fold is None:
             self._write(rows, batch_id)
@@ -117,6 +116,7 @@ class Commits:
     def _write(self, batch: DataFrame, batch_id: int) -> None:
         if batch.isEmpty():  # an empty append would use up the transaction id
             return
+        self.watch.check(self.totals)
         counts = self._merge(batch, batch_id) if self.definition.merges else self._append(batch, batch_id)
         version = self._version_of(batch.sparkSession, batch_id, _JUST_NOW)
         if version is None:

@@ -13,13 +13,14 @@ def main() -> None:
     parser.add_argument("--job", required=True, metavar="FILE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--var", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--accept-schema", action="store_true")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--summary", metavar="PATH")
     asked = parser.parse_args()
     summary = ["--summary", asked.summary] if asked.summary else []
     overrides = [part for assignment in asked.set for part in ("--set", assignment)]
     overrides += [part for assignment in asked.var for part in ("--var", assignment)]
-    overrides += ["--retry-failed"] * asked.retry_failed
+    overrides += ["--accept-schema"] * asked.accept_schema + ["--retry-failed"] * asked.retry_failed
 
     from jobs.cli import app
 
