@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
 
 
-def define(folder: Path, model: Path | str, **sections: Mapping[str, Any] | str) -> JobDefinition:
+def define(
+    folder: Path, model: Path | str, *, variables: Sequence[str] = (), **sections: Mapping[str, Any] | str
+) -> JobDefinition:
     """A job that scores ``folder``/source into ``folder``/sink; given sections go over the defaults, key by key."""
     data: dict[str, Any] = {
         "version": 1,
@@ -29,7 +31,7 @@ def define(folder: Path, model: Path | str, **sections: Mapping[str, Any] | str)
         data[name] = {**data.get(name, {}), **section} if isinstance(section, Mapping) else section
     file = folder / "job.yaml"
     file.write_text(yaml.safe_dump(data), encoding="utf-8")
-    return load(file)
+    return load(file, variables=variables)
 
 
 def rows(spark: SparkSession, bodies: Sequence[str | None], first: int = 0) -> DataFrame:

@@ -133,7 +133,7 @@ def test_without_a_feed_it_is_said(spark: SparkSession, sentiment: Path, tmp_pat
     for changes in ("ignore", "rescore"):
         definition = define(tmp_path, sentiment, source={"changes": changes})
         for look in (plan, run):
-            with pytest.raises(SchemaError, match=r"change data feed of .* delta.enableChangeDataFeed = true"):
+            with pytest.raises(SchemaError, match=r"reads the change data feed of .*, which is off"):
                 look(definition, spark=spark)
 
 
@@ -171,13 +171,13 @@ def test_a_partition_is_replaced_and_doing_it_twice_is_the_same(
     add(spark, tmp_path, BODIES)
 
     def of(product: str) -> JobDefinition:
-        define(
+        return define(
             tmp_path,
             sentiment,
+            variables=[f"product={product}"],
             source={"where": "product = '${var:product}'"},
             sink={"mode": "replace_where", "replace_where": "product = '${var:product}'"},
         )
-        return load(tmp_path / "job.yaml", variables=[f"product={product}"])
 
     assert [run(of(product), spark=spark).rows for product in ("p0", "p1", "p1")] == [2, 2, 2]
     assert answers(spark, tmp_path) == expected(sentiment, dict(enumerate(BODIES)))
