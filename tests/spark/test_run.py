@@ -79,6 +79,7 @@ def test_commit_names_the_run_and_never_the_rows(spark: SparkSession, sentiment:
     assert told == {
         "job": "reviews",
         "identity": summary.identity,
+        "epoch": 0,
         "batch": 0,
         "run": summary.run_id,
         "model": str(sentiment),
