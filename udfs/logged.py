@@ -12,7 +12,7 @@ from engine.models.pipelines import NOT_CALLED
 from engine.models.ref import ModelRef
 from engine.options import Column
 from engine.tasks import task_class
-from engine.tasks.params import parse_params
+from engine.tasks.params import parse_given
 
 log = logging.getLogger("embercast")
 
@@ -35,12 +35,11 @@ def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
     if ignored:
         log.warning("parameters logged with %s that %s does not take: %s", ref.pinned, ref.task, ", ".join(ignored))
     logged = {name: value for name, value in ref.params.items() if name in taken - asked.keys()}
-    given = dict.fromkeys(cls.required, Column(""))
     for name, value in logged.items():
         try:
-            parse_params(ref.task, {**given, name: value})
+            parse_given(ref.task, {name: value})
         except ParameterError as error:
-            if _taken(ref.task, {**given, **logged, **asked}):  # some are taken beside others alone
+            if _taken(ref.task, {**logged, **asked}):  # some are taken beside others alone
                 return logged
             raise ParameterError(f"{error}. {ref.pinned} was logged with it: give {name} in params") from error
     return logged
@@ -48,7 +47,7 @@ def _logged_params(ref: ModelRef, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _taken(task: str, params: Mapping[str, Any]) -> bool:
     try:
-        parse_params(task, params)
+        parse_given(task, params)
     except ParameterError:
         return False
     return True

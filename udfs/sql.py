@@ -21,9 +21,9 @@ from engine.errors import ParameterError
 from engine.options import Column as ParameterColumn
 from engine.options import Compute
 from engine.schema import Input, ddl
+from engine.tasks.params import row_params
 from udfs.foreign import Sample
 from udfs.function import Function
-from udfs.pyfunc.signature import row_params
 from udfs.scoring import PreparedModel, prepare
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from engine.errors import ParameterError
 from engine.options import Column
+from engine.schema import schema_of
 from engine.tasks import task_class
 
 
@@ -35,6 +36,17 @@ def parse_params(task: str, params: Mapping[str, Any]) -> Any:
     if missing:
         raise ParameterError(f"{task} needs {' and '.join(missing)}; it takes {takes(task)}")
     return cls(**{name: _kept(value) for name, value in values.items()})
+
+
+def parse_given(task: str, params: Mapping[str, Any]) -> Any:
+    """As ``parse_params``, of parameters to which those that the task needs may still be added."""
+    return parse_params(task, {**dict.fromkeys(task_class(task).required, Column("")), **params})
+
+
+def row_params(task: str) -> tuple[str, ...]:
+    """The parameters that a column may give, by which a row sets its own; no name of an input role."""
+    cls, roles = task_class(task), {role.name for role in schema_of(task).inputs}
+    return tuple(one.name for one in fields(cls.Params) if one.name not in {*cls.fixed, *roles})
 
 
 def replaced(task: str, params: Any, values: Mapping[str, Any]) -> Any:

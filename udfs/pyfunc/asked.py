@@ -10,16 +10,13 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from engine.errors import SchemaError
 from engine.models import names
 from engine.models.pipelines import NOT_CALLED
-from engine.options import Column
 from engine.schema import schema_of
 from engine.tasks import task_class
-from engine.tasks.params import parse_params
-from udfs.pyfunc.signature import row_params, signature_of
+from engine.tasks.params import parse_given, row_params
+from udfs.pyfunc.signature import has_signature, signature_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -42,8 +39,7 @@ def params_of(said: str, given: Mapping[str, Any], template: str | None = None) 
     found = {**names.languages(said), **names.params_of(task, asked)}
     taken = {name: value for name, value in found.items() if name in _taken(task)}
     _say(f"parameters that {task} does not take are not logged", found.keys() - taken.keys())
-    checked = {**dict.fromkeys(task_class(task).required, Column("")), **taken}
-    parse_params(task, checked if template is None else {**checked, "prompt_template": template})
+    parse_given(task, taken if template is None else {**taken, "prompt_template": template})
     return taken
 
 
@@ -65,7 +61,7 @@ def signature(
     from mlflow.types.schema import ParamSchema
 
     outputs = given is not None and given.outputs is not None
-    if not outputs and any(pa.types.is_binary(one.type) for one in schema_of(task).fields):
+    if not outputs and not has_signature(task):
         log.warning("%s gives bytes, which stock spark_udf refuses: logged without a signature, score with a job", task)
         return None
     own = signature_of(task, params if template is None else {**params, "prompt_template": template})

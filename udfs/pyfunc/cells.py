@@ -19,10 +19,8 @@ from engine.errors import SchemaError
 from engine.inferred import plain
 from engine.schema import Input, TaskSchema
 from udfs.pyfunc.arrow import fitted
-from udfs.pyfunc.frames import inputs_of, params_of
+from udfs.pyfunc.frames import UNFIT, inputs_of
 
-#: What Arrow and Python's encoder raise for a cell; their messages quote it.
-_UNFIT: Final = (pa.ArrowException, TypeError, UnicodeError)
 _OBJECTS: Final = (list, tuple, np.ndarray, Mapping)
 _LIST: Final = pa.list_(pa.field("element", pa.binary()))
 
@@ -41,23 +39,12 @@ def role_columns(frame: pd.DataFrame, schema: TaskSchema, *, said: bool) -> dict
     return {role.name: _column(frame[role.name], role, schema, said=said) for role in roles}
 
 
-def row_columns(frame: pd.DataFrame, names: tuple[str, ...]) -> dict[str, pa.Array]:
-    """The columns of parameters that have a value. Raises SchemaError for one whose values have no type in common."""
-    found: dict[str, pa.Array] = {}
-    for name in names:
-        try:
-            found |= params_of(frame, (name,))
-        except _UNFIT:
-            raise SchemaError(f"expected values of one type in column {name}, got several: convert them") from None
-    return found
-
-
 def _column(series: pd.Series, role: Input, schema: TaskSchema, *, said: bool) -> pa.Array:
     if role.nested and said:
         series = _turns(series)
     try:
         made = inputs_of(series.to_frame(role.name), schema)[role.name]
-    except _UNFIT:
+    except UNFIT:
         return _read(series, role)
     return fitted(made, role) if role.type == pa.binary() else made
 

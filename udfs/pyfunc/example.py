@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from engine.errors import SchemaError
 from engine.schema import Input, schema_of
-from udfs.pyfunc.signature import row_params
+from engine.tasks.params import row_params
 
 if TYPE_CHECKING:
     import pandas as pd

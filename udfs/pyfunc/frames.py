@@ -21,6 +21,8 @@ from udfs.sql import arrow_column
 
 #: Kinds of numpy's types whose values may stand beside nulls in Arrow: truth values, whole numbers, floats, texts.
 _KINDS: Final = "biufU"
+#: What Arrow and Python's encoder raise for a cell; their messages quote it.
+UNFIT: Final = (pa.ArrowException, TypeError, UnicodeError)
 
 
 class Nullable(pd.arrays.ArrowExtensionArray):
@@ -63,7 +65,7 @@ def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 def _param(name: str, column: pd.Series) -> pa.Array:
     try:
         values = pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # its message quotes a value
+    except UNFIT:
         raise SchemaError(f"expected values of one type in column {name}, got several: convert them") from None
     if not pa.types.is_floating(values.type):
         return values

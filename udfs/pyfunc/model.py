@@ -19,15 +19,15 @@ from engine.models.registry import Located, locate, read
 from engine.options import Column, Compute, Request
 from engine.schema import TaskSchema, schema_of
 from engine.tasks import task_class
-from engine.tasks.params import parse_params
+from engine.tasks.params import parse_given, row_params
 from udfs.pyfunc.arrow import arrow_columns, row_arrays
 from udfs.pyfunc.artifact import Artifact
-from udfs.pyfunc.cells import role_columns, row_columns
+from udfs.pyfunc.cells import role_columns
 from udfs.pyfunc.environment import device_of
-from udfs.pyfunc.frames import frame_of
+from udfs.pyfunc.frames import frame_of, params_of
 from udfs.pyfunc.given import check_roles, frame_of_given
 from udfs.pyfunc.parameters import Parameters, parameters
-from udfs.pyfunc.signature import BINARY, has_signature, row_params
+from udfs.pyfunc.signature import BINARY, has_signature
 from udfs.weights import LocalWeights, Weights
 from udfs.worker import Descriptor, task_resources
 
@@ -83,7 +83,7 @@ class PyfuncModel:
             return self._score({**arrow_columns(data, self.schema), **by_row}, data.num_rows, given, tuple(by_row))
         frame = frame_of_given(data, self.schema)
         said = given.get("strings", "text") == "text"
-        by_row = row_columns(frame, row_params(self.task))
+        by_row = params_of(frame, row_params(self.task))
         columns = {**role_columns(frame, self.schema, said=said), **by_row}
         return frame_of(self._score(columns, len(frame), given, tuple(by_row))).set_axis(frame.index)
 
@@ -170,7 +170,7 @@ def _loaded(
     ref = read(found, task=definition.task)
     known = parameters(ref, artifact, model_config)
     values = {**known.values, **params}
-    parse_params(ref.task, {**dict.fromkeys(task_class(ref.task).required, Column("")), **values})
+    parse_given(ref.task, values)
     hardware = detect()
     device = choose_device(compute.device, hardware, address=task_resources()[1]).value
     half = task_class(ref.task).half

@@ -14,6 +14,7 @@ from engine.errors import SchemaError
 from engine.models import names
 from engine.schema import Input, schema_of
 from engine.tasks import task_class
+from engine.tasks.params import row_params
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -69,12 +70,6 @@ def signature_of(task: str, params: Mapping[str, Any] | None = None) -> ModelSig
 def has_signature(task: str) -> bool:
     """Whether stock MLflow can carry the results of a task of the table: it has no columns of bytes among them."""
     return pa.binary() not in [one.type for one in schema_of(task).fields]
-
-
-def row_params(task: str) -> tuple[str, ...]:
-    """The parameters that a column may give, by which a row sets its own; no name of an input role."""
-    roles = {role.name for role in schema_of(task).inputs}
-    return tuple(one.name for one in fields(task_class(task).Params) if one.name not in {*_fixed(task), *roles})
 
 
 def in_json(task: str) -> frozenset[str]:

@@ -12,7 +12,8 @@ import pytest
 
 from engine.errors import SchemaError
 from engine.schema import schema_of
-from udfs.pyfunc.cells import role_columns, row_columns
+from udfs.pyfunc.cells import role_columns
+from udfs.pyfunc.frames import params_of
 
 USER = [{"role": "user", "content": "how long"}]
 
@@ -85,11 +86,11 @@ def test_recordings_of_another_kind_are_refused(cells: list[Any], said: str) -> 
 
 def test_parameters_of_rows() -> None:
     frame = pd.DataFrame({"top_k": [2.0, None], "targets": [["a"], None], "max_length": [None, None]})
-    found = row_columns(frame, ("top_k", "targets", "max_length", "padding"))
+    found = params_of(frame, ("top_k", "targets", "max_length", "padding"))
     assert {name: values.to_pylist() for name, values in found.items()} == {
         "top_k": [2, None],
         "targets": [["a"], None],
     }
     with pytest.raises(SchemaError, match="column top_k, got several") as caught:
-        row_columns(pd.DataFrame({"top_k": [2, "secret"]}), ("top_k",))
+        params_of(pd.DataFrame({"top_k": [2, "secret"]}), ("top_k",))
     assert caught.value.__suppress_context__

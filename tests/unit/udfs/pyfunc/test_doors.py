@@ -17,8 +17,7 @@ import transformers
 
 import udfs.pyfunc
 from engine.errors import DeviceError, ParameterError, SchemaError
-from tests import audio_models, chats, ctc_models, speech, tiny
-from tests.unit.udfs.pyfunc import by_hand
+from tests import artifacts, audio_models, chats, ctc_models, speech, tiny
 from udfs.pyfunc.environment import DEVICE
 
 TEXTS = ["a good day", "so many people said no", "they were not there"]
@@ -38,7 +37,7 @@ def folder(home: Path) -> Path:
 @pytest.fixture(scope="module")
 def artifact(home: Path, folder: Path) -> str:
     """Logged with two labels a text."""
-    return str(by_hand.write(folder, home / "logged", "text-classification", config={"top_k": 2}))
+    return str(artifacts.write(folder, home / "logged", "text-classification", config={"top_k": 2}))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def chat(home: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def talks(home: Path, chat: Path) -> str:
-    return str(by_hand.write(chat, home / "talks", "llm/v1/chat", config={"max_tokens": 6}))
+    return str(artifacts.write(chat, home / "talks", "llm/v1/chat", config={"max_tokens": 6}))
 
 
 def stock(artifact: str, **arguments: Any) -> Any:
@@ -148,7 +147,7 @@ def test_recordings_in_every_form_sound_alike(home: Path) -> None:
     (home / "sounds").mkdir()
     (home / "sounds" / "one.wav").write_bytes(sound)
     root = {"roots": [str(home / "sounds")]}
-    artifact = str(by_hand.write(folder, home / "hearing", "automatic-speech-recognition", config=root))
+    artifact = str(artifacts.write(folder, home / "hearing", "automatic-speech-recognition", config=root))
     model = stock(artifact)
     expected = model.predict(pd.DataFrame({"audio": [sound]}))["text"].tolist()
     assert expected[0]
@@ -166,7 +165,7 @@ def test_recordings_in_every_form_sound_alike(home: Path) -> None:
 
 
 def test_bytes_go_through_our_door_alone(home: Path) -> None:
-    artifact = str(by_hand.write(speech.save(home / "voice"), home / "spoken", "text-to-audio"))
+    artifact = str(artifacts.write(speech.save(home / "voice"), home / "spoken", "text-to-audio"))
     with pytest.raises(SchemaError, match="text-to-audio gives bytes, which stock spark_udf refuses as a result"):
         stock(artifact)
     model = udfs.pyfunc.load(artifact)
@@ -178,7 +177,7 @@ def test_bytes_go_through_our_door_alone(home: Path) -> None:
 def test_what_an_artifact_says_of_device_and_dtype_stands_over_the_environment(
     home: Path, folder: Path, artifact: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    anywhere = str(by_hand.write(folder, home / "anywhere", "text-classification", device="auto"))
+    anywhere = str(artifacts.write(folder, home / "anywhere", "text-classification", device="auto"))
     monkeypatch.setenv(DEVICE, "-1")
     assert udfs.pyfunc.load(anywhere).compute.device == "cpu"
     monkeypatch.setenv(DEVICE, "6")

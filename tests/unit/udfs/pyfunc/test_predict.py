@@ -16,8 +16,7 @@ import pytest
 import udfs.pyfunc
 from engine.inferred import plain
 from engine.schema import schema_of
-from tests import audio_models, chats, ctc_models, generation, scoring, tagging, tiny
-from tests.unit.udfs.pyfunc import by_hand
+from tests import artifacts, audio_models, chats, ctc_models, generation, scoring, tagging, tiny
 from udfs.pyfunc.frames import frame_of
 
 TEXTS: Final = ["a good day", None, "so many people said no", "a good day", ""]
@@ -105,7 +104,7 @@ def same(found: Any, expected: Any) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_every_task_answers_as_the_engine_does(case: Case, tmp_path: Path) -> None:
     case.save(tmp_path / "model")
-    artifact = str(by_hand.write(tmp_path / "model", tmp_path / "logged", case.task, config=case.config))
+    artifact = str(artifacts.write(tmp_path / "model", tmp_path / "logged", case.task, config=case.config))
     schema = schema_of(case.task)
     types = {role.name: pa.list_(pa.string()) if role.name == "input" else role.type for role in schema.inputs}
     table = pa.table({name: pa.array(cells, types[name]) for name, cells in case.columns.items()})
@@ -139,7 +138,7 @@ TEXT_CASES: Final = [one for one in CASES if {"text", "prompt", "messages"} & on
 @pytest.mark.parametrize("case", [TEXT_CASES[0], TEXT_CASES[-3]])
 def test_a_bad_row_costs_that_row(case: Case, tmp_path: Path) -> None:
     case.save(tmp_path / "model")
-    artifact = str(by_hand.write(tmp_path / "model", tmp_path / "logged", case.task, config=case.config))
+    artifact = str(artifacts.write(tmp_path / "model", tmp_path / "logged", case.task, config=case.config))
     model = mlflow.pyfunc.load_model(artifact, suppress_warnings=True)
     main = next(iter(case.columns))
     found = model.predict(pd.DataFrame({main: ["a good day", HALF, "no"]}))

@@ -20,8 +20,7 @@ import pytest
 from mlflow.pyfunc.scoring_server import invocations
 
 import udfs.pyfunc
-from tests import chats, tiny
-from tests.unit.udfs.pyfunc import by_hand
+from tests import artifacts, chats, tiny
 
 TEXTS: Final = ["a good day", "so many people said no"]
 ROOT: Final = Path(__file__).resolve().parents[4]
@@ -30,7 +29,7 @@ ROOT: Final = Path(__file__).resolve().parents[4]
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
     home = tmp_path_factory.mktemp("served")
-    return str(by_hand.write(tiny.save(home / "model", num_labels=4), home / "logged", "text-classification"))
+    return str(artifacts.write(tiny.save(home / "model", num_labels=4), home / "logged", "text-classification"))
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def ask(model: Any, request: Any) -> Any:
 
 def test_a_request_of_one_conversation_has_one_answer(tmp_path: Path) -> None:
     """As OpenAI's clients write it: MLflow makes a row of each message of it."""
-    artifact = by_hand.write(chats.save(tmp_path / "chat"), tmp_path / "logged", "llm/v1/chat")
+    artifact = artifacts.write(chats.save(tmp_path / "chat"), tmp_path / "logged", "llm/v1/chat")
     model = mlflow.pyfunc.load_model(str(artifact), suppress_warnings=True)
     turns = [{"role": "system", "content": "be as they are"}, {"role": "user", "content": "what can people do"}]
     (answer,) = ask(model, {"messages": turns, "max_tokens": 3, "stop": ["no"]})

@@ -10,7 +10,8 @@ from mlflow.models import ModelSignature
 from engine.errors import SchemaError
 from engine.schema import SCHEMAS, schema_of
 from engine.tasks import task_class
-from udfs.pyfunc.signature import has_signature, in_json, row_params, signature_of
+from engine.tasks.params import row_params
+from udfs.pyfunc.signature import has_signature, in_json, signature_of
 
 CARRIED = [task for task in SCHEMAS if task != "text-to-audio"]
 

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from engine.models.manifest import WEIGHTS
-from tests import tiny
+from tests import artifacts, tiny
 from tests.unit.models.test_mapping import Held, measure
-from tests.unit.udfs.pyfunc import by_hand
 
 
 def test_workers_map_one_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny.save(tmp_path / "model", vocab_size=60_000, hidden_size=256, intermediate_size=256)
-    logged = by_hand.write(folder, tmp_path / "one", "text-classification")
+    logged = artifacts.write(folder, tmp_path / "one", "text-classification")
     other = shutil.copytree(logged, tmp_path / "other")
     (tmp_path / "cache").mkdir(mode=0o700)
     monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path / "cache"))
