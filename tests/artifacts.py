@@ -1,4 +1,8 @@
-"""Artifacts as ``udfs.pyfunc`` logs them, made in a moment of a folder, and what stock ``spark_udf`` changes."""
+"""Artifacts as ``udfs.pyfunc.save_model`` lays them out, and what stock ``spark_udf`` changes of their answers.
+
+They are written by hand from a model's folder in a moment, so that they can be of any release and format, and of tasks
+that stock MLflow has no pipeline for.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +15,53 @@ import pyarrow as pa
 
 import engine
 from udfs.pyfunc import embercast_loader
-from udfs.pyfunc.definition import KEY, Definition
-from udfs.pyfunc.signature import signature_of
+from udfs.pyfunc.definition import FORMAT, KEY
+from udfs.pyfunc.signature import has_signature, signature_of
 
 
-def write(model: Path, into: Path, *, task: str, params: Mapping[str, Any] | None = None, **definition: Any) -> str:
-    """Writes the artifact ``into`` of a model that was saved in a folder; ``params`` are logged. Returns its path."""
+def write(
+    folder: Path,
+    into: Path,
+    task: str,
+    *,
+    config: Mapping[str, Any] | None = None,
+    params: Any = None,
+    **definition: Any,
+) -> Path:
+    """Writes an artifact of the model in ``folder``; dtype is float32 on the CPU, on which tests compare.
+
+    Args:
+        folder: as ``save_pretrained`` writes it.
+        into: where the artifact goes.
+        task: of the table.
+        config: model_config that it is logged with.
+        params: MLflow ParamSpecs in the signature, in place of those of the same names.
+        definition: over the rest of what the loader is told.
+    """
     import mlflow
     from mlflow.models import Model
+    from mlflow.types.schema import ParamSchema
 
-    shutil.copytree(model, into / "model")
+    shutil.copytree(folder, into / "model")
     (into / "code").mkdir()
     shutil.copy(embercast_loader.__file__, into / "code")
-    (into / "requirements.txt").write_text("mlflow\n", encoding="utf-8")
-    described = Model(signature=signature_of(task, params))
-    described.add_flavor("transformers", task=task, framework="pt", model_binary="model")
-    own = Definition(task=task, release=engine.__version__, **{"dtype": "float32", **definition})
+    (into / "requirements.txt").touch()
+    described = Model()
+    if has_signature(task):
+        described.signature = signature_of(task, config)
+        own = {one.name: one for one in [*described.signature.params, *(params or ())]}
+        described.signature.params = ParamSchema(list(own.values()))
+    described.add_flavor("transformers", task=task, model_binary="model")
+    told = {"task": task, "release": engine.__version__, "format": FORMAT, "dtype": "float32", "device": "cpu"}
     mlflow.pyfunc.add_to_model(
         described,
         loader_module="embercast_loader",
         code="code",
-        model_config=dict(params or {}) or None,
-        **{KEY: own.to_dict()},
+        model_config=dict(config or {}) or None,
+        **{KEY: {**told, **definition}},
     )
     described.save(str(into / "MLmodel"))
-    return str(into)
+    return into
 
 
 def as_stock(value: Any, of: pa.DataType) -> Any:

@@ -13,7 +13,7 @@ import pytest
 
 import udfs.pyfunc
 from engine.schema import schema_of
-from tests import scoring
+from tests import homes, scoring
 from tests.conformance.base import score, structs
 from tests.golden.cases import CASES, Case
 from tests.golden.doors import Rows, Structs
@@ -25,13 +25,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """$EMBERCAST_CACHE of these tests, with the user's Delta jars, and an MLflow of theirs."""
-    from jobs.jars import delta_jars
-
     made = tmp_path_factory.mktemp("golden")
-    (made / "jars").symlink_to(delta_jars()[0].parent.parent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMBERCAST_CACHE", str(made))
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}/mlflow.db")
+    with homes.home(made) as patch:
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         yield made
 

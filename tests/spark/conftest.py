@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import tiny
+from tests import homes, tiny
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,13 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session", autouse=True)
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """$EMBERCAST_CACHE of these tests and of the processes they start."""
-    from jobs.jars import delta_jars
-
     home = tmp_path_factory.mktemp("cache")
-    (home / "jars").symlink_to(delta_jars()[0].parent.parent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMBERCAST_CACHE", str(home))
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{home}/mlflow.db")
+    with homes.home(home):
         yield home
 
 

@@ -96,7 +96,7 @@ def test_a_rescore_that_died_goes_on(
 ) -> None:
     _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="rescore")
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "_replace" if when == "before the swap" else "_settle", _die)
+        patch.setattr(epochs, "overwrite" if when == "before the swap" else "_settle", _die)
         with pytest.raises(KeyboardInterrupt):
             run(definition, spark=spark)
     before = expected(sentiment, BODIES) if when == "before the swap" else expected(other, BODIES * 2)
@@ -145,10 +145,7 @@ def test_a_model_that_changes_during_a_rescore_begins_it_anew(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="rescore")
-    with monkeypatch.context() as patch:
-        patch.setattr(runner.epochs, "swap", _die)
-        with pytest.raises(KeyboardInterrupt):
-            run(definition, spark=spark)
+    _die_before_the_swap(spark, definition, monkeypatch)
     third = tiny.save(tmp_path / "third", seed=9, id2label={0: "negative", 1: "positive"})
     summary = run(define(tmp_path, third, on_change="rescore"), spark=spark)
     assert (summary.rows, ids(spark, tmp_path)) == (6, list(range(6)))
@@ -175,10 +172,7 @@ def test_what_a_rescore_that_was_given_up_left_is_not_gone_on_with(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="rescore")
-    with monkeypatch.context() as patch:
-        patch.setattr(runner.epochs, "swap", _die)
-        with pytest.raises(KeyboardInterrupt):
-            run(definition, spark=spark)
+    _die_before_the_swap(spark, definition, monkeypatch)
     state = next(tmp_path.glob("sink/_embercast/*/state.json"))  # as a driver left it that died before it removed them
     state.write_text(json.dumps({**json.loads(state.read_text()), "following": None}))
     third = tiny.save(tmp_path / "third", seed=9, id2label={0: "negative", 1: "positive"})
@@ -191,6 +185,13 @@ def _add_row_of_another_job(spark: SparkSession, folder: Path) -> None:
     one = spark.read.format("delta").load(f"{folder}/sink").limit(1)
     theirs = one.selectExpr("99 AS id", "product", "sentiment", "'another-job' AS _run_id", *one.columns[4:])
     theirs.write.format("delta").mode("append").save(f"{folder}/sink")
+
+
+def _die_before_the_swap(spark: SparkSession, definition: JobDefinition, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.epochs, "swap", _die)
+        with pytest.raises(KeyboardInterrupt):
+            run(definition, spark=spark)
 
 
 def _die(*_: Any, **__: Any) -> None:

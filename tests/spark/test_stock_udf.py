@@ -64,7 +64,7 @@ def test_every_task_as_the_engine_alone(
 ) -> None:
     contract, schema = contracts[task], schema_of(task)
     contract.save(tmp_path / "model")
-    artifact = artifacts.write(tmp_path / "model", tmp_path / "artifact", task=task, params=contract.given)
+    artifact = str(artifacts.write(tmp_path / "model", tmp_path / "artifact", task, config=contract.given))
     columns = {role: [values[at] for at in ROWS] for role, values in contract.columns.items()}
     expected = base.structs(base.score(contract.scorer(tmp_path / "model"), base.table(task, columns)))
 
@@ -137,7 +137,7 @@ def test_chats_with_parameters_of_their_own(spark: SparkSession, tmp_path: Path)
     from udfs import score
 
     folder = chats.save(tmp_path / "model")
-    artifact = artifacts.write(folder, tmp_path / "artifact", task="llm/v1/chat", params={"max_tokens": 6})
+    artifact = str(artifacts.write(folder, tmp_path / "artifact", "llm/v1/chat", config={"max_tokens": 6}))
     df = spark.createDataFrame(TALKS, TYPES).coalesce(1)
     rows = score(
         df,
@@ -168,7 +168,7 @@ def test_chats_with_parameters_of_their_own(spark: SparkSession, tmp_path: Path)
 def test_messages_as_json(spark: SparkSession, tmp_path: Path) -> None:
     folder = chats.save(tmp_path / "model")
     params = {"max_tokens": 6, "strings": "json"}
-    artifact = artifacts.write(folder, tmp_path / "artifact", task="llm/v1/chat", params=params)
+    artifact = str(artifacts.write(folder, tmp_path / "artifact", "llm/v1/chat", config=params))
     talks = [chats.user("so many people"), None, {"messages": chats.user("go"), "n": 2}, "none"]
     rows = [(at, None if talk is None else json.dumps(talk)) for at, talk in enumerate(talks)]
     found = scored(spark.createDataFrame(rows, "id INT, talk STRING").coalesce(1), artifact, "talk")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import generation
+from tests import generation, homes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="package", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A cache of its own that has the user's Delta jars, and an MLflow on sqlite."""
-    from jobs.jars import delta_jars
-
     made = tmp_path_factory.mktemp("tutorials")
-    (made / "cache").mkdir(mode=0o700)
-    (made / "cache" / "jars").symlink_to(delta_jars()[0].parent.parent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMBERCAST_CACHE", f"{made}/cache")
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}/mlflow.db")
+    with homes.home(made, cache=made / "cache") as patch:
         patch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         patch.chdir(made)
         import mlflow
