@@ -10,18 +10,20 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import SchemaError
-from jobs import letters, limits, tables, trial
+from jobs import letters, limits, tables
 from jobs.commits import Totals, version_of_run
 from jobs.lease import Lease
 from jobs.references import reveal
 from jobs.resolved import Resolved, resolve
-from jobs.runner import ended, new_run_id, summary_of
-from jobs.scoring import sink_rows, told_of
+from jobs.runner import ended, expected, new_run_id, summary_of
+from jobs.scoring import sink_rows
 from jobs.storage import job_folder
 from jobs.summary import Summary
+from jobs.told import told_of
+from jobs.writes import overwrite
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from jobs.definition import JobDefinition
 
@@ -44,13 +46,13 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     folder = job_folder(spark, definition, location)
     with Lease(folder, run_id) as lease:
         rows = tables.read_source(spark, definition)
-        tried = trial.try_out(spark, trial.take(spark, resolved))
-        planned = trial.expect(rows.count(), tried, resolved.slots)
+        planned = expected(spark, resolved, rows.count())
         lease.rows = planned.rows
         limits.check(definition, planned)
         scored, counts = sink_rows(rows, resolved, run_id)
         lease.check()
-        _replace(scored, definition, json.dumps(told_of(resolved, run_id)))
+        where = reveal(definition.sink.replace_where)
+        overwrite(scored, definition, metadata=json.dumps(told_of(resolved, run_id)), where=where)
         totals = Totals()
         totals.add(version_of_run(spark, definition, run_id), counts.get)
         letters.note(spark, definition, folder)
@@ -68,14 +70,3 @@ def _check(spark: SparkSession, resolved: Resolved) -> None:
             f"expected sink.replace_where to be a condition on the sink's columns, {error.getMessage()}. "
             "Columns of the source are there where sink.keep names them"
         ) from error
-
-
-def _replace(scored: DataFrame, definition: JobDefinition, metadata: str) -> None:
-    sink = definition.sink.delta
-    own = f"({reveal(definition.sink.replace_where)}) AND _run_id LIKE '{definition.identity}-%'"
-    writer = scored.write.format("delta").mode("overwrite").option("replaceWhere", own)
-    writer = writer.option("userMetadata", metadata)
-    if sink.table is None:
-        writer.save(reveal(sink.path))
-    else:
-        writer.saveAsTable(reveal(sink.table))

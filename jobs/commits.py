@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.stats import Stats
 from jobs import feed, merging
 from jobs.errors import RunError
-from jobs.references import reveal
 from jobs.resolved import Resolved
-from jobs.scoring import sink_rows, told_of
-from jobs.tables import delta_table, new_rows
+from jobs.scoring import sink_rows
+from jobs.tables import new_rows
+from jobs.told import JUST_NOW, commits, told_of
+from jobs.writes import save
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embercast")
 
-#: Commits of the sink that are looked at: after a write there may be some of others (OPTIMIZE, another job) on top of
-#: ours, and after a crash as many as came since.
-_JUST_NOW: Final = 20
+#: Commits of the sink that are looked at after a crash: as many may have come since.
 _FAR_BACK: Final = 1000
 
 
@@ -118,7 +117,7 @@ class Commits:
             return
         self.watch.check(self.totals)
         counts = self._merge(batch, batch_id) if self.definition.merges else self._append(batch, batch_id)
-        version = self._version_of(batch.sparkSession, batch_id, _JUST_NOW)
+        version = self._version_of(batch.sparkSession, batch_id, JUST_NOW)
         if version is None:
             raise RunError(
                 f"expected batch {batch_id} of run {self.run_id} in the sink, Delta left it out: its transaction id is "
@@ -132,10 +131,7 @@ class Commits:
         writer = scored.write.format("delta").mode("append")
         writer = writer.option("txnAppId", self.epoch.transaction(self.definition)).option("txnVersion", batch_id)
         writer = writer.option("userMetadata", self._told_of(batch_id))
-        if self.place.table is None:
-            writer.save(reveal(self.place.path))
-        else:
-            writer.saveAsTable(reveal(self.place.table))
+        save(writer, self.place)
         return counts
 
     def _merge(self, batch: DataFrame, batch_id: int) -> Any:
@@ -153,7 +149,7 @@ class Commits:
         self.lease.check()
         merge = merging.Merge(
             key=key,
-            only=f"sink._run_id LIKE '{self.definition.identity}-%'",
+            only=f"sink.{self.definition.own}",
             insert=True,
             metadata=self._told_of(batch_id),
             transaction=(self.epoch.transaction(self.definition), batch_id),
@@ -170,27 +166,15 @@ class Commits:
 
     def _version_of(self, spark: SparkSession, batch_id: int, look_back: int) -> int | None:
         """The version that holds a batch of this epoch, None where none of the last ``look_back`` does."""
-        table = delta_table(spark, self.place)
-        for row in table.history(look_back).select("version", "userMetadata").collect():
-            told = _told(row["userMetadata"])
-            found = (told.get("identity"), told.get("epoch", 0), told.get("batch"))
-            if found == (self.definition.identity, self.epoch.number, batch_id):
-                return int(row["version"])
+        for commit in commits(spark, self.definition, self.place, latest=look_back):
+            if (commit.told.get("epoch", 0), commit.told.get("batch")) == (self.epoch.number, batch_id):
+                return commit.version
         return None
 
 
-def _told(metadata: str | None) -> dict[str, Any]:
-    try:
-        told = json.loads(metadata or "{}")
-    except ValueError:  # somebody else's commit
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
 def version_of_run(spark: SparkSession, definition: JobDefinition, run_id: str) -> int:
-    """The sink's version that a run made."""
-    log = delta_table(spark, definition.sink.delta).history(_JUST_NOW)
-    for row in log.select("version", "userMetadata").collect():
-        if f'"{run_id}"' in (row["userMetadata"] or ""):
-            return int(row["version"])
+    """The sink's version that a run made. Raises RunError where it made none."""
+    for commit in commits(spark, definition, definition.sink.delta, latest=JUST_NOW):
+        if commit.told["run"] == run_id:
+            return commit.version
     raise RunError(f"expected a commit of run {run_id} in {definition.sink.shown}, there is none: run it again")

@@ -121,6 +121,11 @@ class JobDefinition(Section):
         return tracking
 
     @property
+    def own(self) -> str:
+        """The SQL condition that rows of the sink meet which this job's runs wrote."""
+        return f"_run_id LIKE '{self.identity}-%'"
+
+    @property
     def merges(self) -> bool:
         """Whether a row takes the place of that with its key."""
         return self.sink.mode == "merge" or self.source.changes == "rescore"

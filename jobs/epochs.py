@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.provenance import Provenance
-from jobs.references import reveal
 from jobs.sections import Place
 from jobs.storage import Folder
-from jobs.tables import delta_table, read, scored_rows
+from jobs.tables import read, scored_rows
+from jobs.told import commits
+from jobs.writes import overwrite
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
     from jobs.definition import JobDefinition
 
@@ -161,9 +162,10 @@ def swap(
     TooManyFailedRowsError where more of the new rows failed than ``errors.max_fraction`` allows: nothing is replaced.
     """
     assert epochs.following is not None
-    _check_failed(spark, definition, target(definition, folder, epochs))
-    rows = spark.read.format("delta").load(folder.path(epochs.following.staged))
-    _replace(rows, definition, json.dumps({**metadata, "epoch": epochs.following.number}))
+    place = target(definition, folder, epochs)
+    _check_failed(spark, definition, place)
+    told = json.dumps({**metadata, "epoch": epochs.following.number})
+    overwrite(read(spark, place), definition, metadata=told)
     version = swapped_in(spark, definition, epochs)
     if version is None:
         raise RunError(f"expected epoch {epochs.following.number} in {definition.sink.shown}, its commit is not there")
@@ -197,23 +199,11 @@ def _settle(epochs: Epochs, folder: Folder) -> Epochs:
 def swapped_in(spark: SparkSession, definition: JobDefinition, epochs: Epochs) -> int | None:
     """The sink's version in which the rows of the following epoch came into it; None where they have not yet."""
     assert epochs.following is not None
-    log = delta_table(spark, definition.sink.delta).history()
-    for row in log.where(f"userMetadata LIKE '%{definition.identity}%'").select("version", "userMetadata").collect():
-        told = json.loads(row["userMetadata"])
-        wanted = (definition.identity, epochs.following.number, None)
-        if (told.get("identity"), told.get("epoch"), told.get("batch")) == wanted:
-            return int(row["version"])
+    wanted = (epochs.following.number, None)
+    for commit in commits(spark, definition, definition.sink.delta):
+        if (commit.told.get("epoch"), commit.told.get("batch")) == wanted:
+            return commit.version
     return None
-
-
-def _replace(rows: DataFrame, definition: JobDefinition, metadata: str) -> None:
-    sink = definition.sink.delta
-    writer = rows.write.format("delta").mode("overwrite").option("userMetadata", metadata)
-    writer = writer.option("replaceWhere", f"_run_id LIKE '{definition.identity}-%'")
-    if sink.table is None:
-        writer.save(reveal(sink.path))
-    else:
-        writer.saveAsTable(reveal(sink.table))
 
 
 def _told(epoch: Epoch) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Every commit of a run names it, with the model (``jobs.commits``); Delta keeps t
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from jobs.epochs import Epochs, target
 from jobs.lease import alive, holder_of
 from jobs.storage import job_folder
 from jobs.summary import duration, rate
+from jobs.told import commits
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -124,7 +124,7 @@ def history(spark: SparkSession, definition: JobDefinition) -> History:
     runs: dict[str, Run] = {}
     for one in _commits(spark, definition, definition.sink.delta):
         runs[one.run_id] = one if one.run_id not in runs else _joined(one, runs[one.run_id])
-    counted = (_with_failed(run, failed.get(run.run_id, 0)) for run in runs.values())
+    counted = (replace(run, failed=failed.get(run.run_id, 0)) for run in runs.values())
     return History(definition.name, tuple(sorted(counted, key=lambda run: run.last, reverse=True)))
 
 
@@ -151,8 +151,8 @@ def status(spark: SparkSession, definition: JobDefinition) -> Status:
         return Status(job=definition.name)
     place = target(definition, folder, Epochs.read(folder))
     begun = tables.own_rows(spark, definition, place) is not None
-    commits = _commits(spark, definition, place) if begun else ()
-    done = sum(one.rows for one in commits if one.run_id == holder["run"])
+    made = _commits(spark, definition, place) if begun else ()
+    done = sum(one.rows for one in made if one.run_id == holder["run"])
     seconds = time.time() - holder["began"]
     shown = {"host": holder["host"], "rows": holder["rows"], "seconds": seconds}
     return Status(job=definition.name, run_id=holder["run"], done=done, **shown)
@@ -167,21 +167,17 @@ def _own_rows(spark: SparkSession, definition: JobDefinition) -> DataFrame:
 
 def _commits(spark: SparkSession, definition: JobDefinition, place: Place) -> Iterator[Run]:
     """A run of one commit for each commit of this job into ``place``, the latest first."""
-    log = tables.delta_table(spark, place).history()
-    named = log.where(f"userMetadata LIKE '%{definition.identity}%'")
-    for row in named.select("version", "timestamp", "userMetadata", "operationMetrics").collect():
-        metrics = row["operationMetrics"]
-        told = json.loads(row["userMetadata"])
-        at, version = row["timestamp"], int(row["version"])
+    for one in commits(spark, definition, place):
+        told, at = one.told, one.at
         yield Run(
             run_id=told["run"],
             model=told["model"],
             dtype=told["dtype"],
             first=at,
             last=at,
-            versions=(version, version),
+            versions=(one.version, one.version),
             commits=1,
-            rows=_written(metrics),
+            rows=_written(one.metrics),
             failed=0,
         )
 
@@ -202,10 +198,6 @@ def _joined(one: Run, other: Run) -> Run:
         commits=one.commits + other.commits,
         rows=one.rows + other.rows,
     )
-
-
-def _with_failed(run: Run, failed: int) -> Run:
-    return replace(run, failed=failed)
 
 
 def _failed_by_run(rows: DataFrame, definition: JobDefinition) -> dict[str, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jobs import tables
 from jobs.sections import Place
+from jobs.told import commits
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -27,7 +28,8 @@ def note(spark: SparkSession, definition: JobDefinition, folder: Folder) -> None
     """Adds the rows that failed since the last time, counts another attempt of those that failed again, and takes out
     those that were scored meanwhile. Nothing where the definition names no table.
     """
-    place, rows = definition.errors.letters, tables.own_rows(spark, definition)
+    place = definition.errors.letters
+    rows = None if place is None else tables.own_rows(spark, definition)
     if place is None or rows is None:
         return
     version, runs = _runs(spark, definition, _noted(folder, place))
@@ -54,13 +56,10 @@ def _runs(spark: SparkSession, definition: JobDefinition, since: int) -> tuple[i
 
     None stands for all runs: at the first time, and where an epoch came into the sink, which several may have scored.
     """
-    log = tables.delta_table(spark, definition.sink.delta).history().where(f"version > {since}")
-    told = log.select("version", "userMetadata").collect()
-    own = [row["userMetadata"] for row in told if f'"{definition.identity}"' in (row["userMetadata"] or "")]
-    commits = [json.loads(one) for one in own]
-    swapped = any("epoch" in one and "batch" not in one for one in commits)
-    version = max((row["version"] for row in told), default=since)
-    return version, None if since < 0 or swapped else {one["run"] for one in commits}
+    version = int(tables.delta_table(spark, definition.sink.delta).history(1).first()["version"])
+    new = [one.told for one in commits(spark, definition, definition.sink.delta) if one.version > since]
+    swapped = any("epoch" in told and "batch" not in told for told in new)
+    return version, None if since < 0 or swapped else {told["run"] for told in new}
 
 
 def _schema(definition: JobDefinition, sink: StructType) -> StructType:

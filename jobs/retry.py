@@ -7,28 +7,26 @@ or the one that was scored again, never both or neither.
 from __future__ import annotations
 
 import json
-import logging
 import time
 from typing import TYPE_CHECKING
 
-from jobs import letters, limits, merging, tables, trial
+from jobs import letters, limits, merging, tables
 from jobs.commits import Totals, version_of_run
 from jobs.epochs import Epochs
 from jobs.errors import RunError
 from jobs.lease import Lease
 from jobs.provenance import Provenance
 from jobs.resolved import Resolved, resolve
-from jobs.runner import new_run_id, summary_of
-from jobs.scoring import sink_rows, told_of
+from jobs.runner import expected, new_run_id, summary_of
+from jobs.scoring import sink_rows
 from jobs.storage import Folder, job_folder
 from jobs.summary import Summary
+from jobs.told import told_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from jobs.definition import JobDefinition
-
-log = logging.getLogger("embercast")
 
 
 def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
@@ -49,7 +47,7 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     with Lease(folder, run_id) as lease:
         rows = _failed(spark, definition)
         count = rows.count()
-        planned = trial.expect(count, trial.try_out(spark, trial.take(spark, resolved)), resolved.slots)
+        planned = expected(spark, resolved, count)
         limits.check(definition, planned)
         lease.rows = count
         totals = Totals()
@@ -86,5 +84,5 @@ def _failed(spark: SparkSession, definition: JobDefinition) -> DataFrame:
 
 
 def _merge(definition: JobDefinition, metadata: str) -> merging.Merge:
-    own = f"sink._run_id LIKE '{definition.identity}-%' AND sink.`{definition.sink.output}`.error.retryable"
+    own = f"sink.{definition.own} AND sink.`{definition.sink.output}`.error.retryable"
     return merging.Merge(key=definition.source.row_key, only=own, insert=False, metadata=metadata)

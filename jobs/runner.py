@@ -62,11 +62,12 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
     with Lease(folder, run_id) as lease:
         found = epochs.begin(spark, definition, folder, Provenance.of(resolved.model))
         place = epochs.target(definition, folder, found)
-        planned = _expect(spark, resolved, pending(spark, definition, place, folder, found.scoring.checkpoint).new)
+        planned = expected(spark, resolved, pending(spark, definition, place, folder, found.scoring.checkpoint).new)
         lease.rows = planned.rows
         _check_source(spark, folder, definition, source, found.scoring.checkpoint, place, accept=accept_schema)
         limits.check(definition, planned)
-        tables.create(spark, place, resolved.sink_schema)
+        if found.following is not None:
+            tables.create(spark, place, resolved.sink_schema)
         with Progress(planned.rows) as progress:
             watch = limits.Watch(definition, planned, start)
             commits = Commits(resolved, run_id, found.scoring, place, folder, lease, progress.committed, watch)
@@ -119,7 +120,7 @@ def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> st
     )
 
 
-def _expect(spark: SparkSession, resolved: Resolved, rows: int) -> Planned:
+def expected(spark: SparkSession, resolved: Resolved, rows: int) -> Planned:
     """What the run should take; the trial's worker has the model loaded when the run begins."""
     if not rows:
         return trial.expect(0, trial.NONE, resolved.slots)

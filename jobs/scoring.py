@@ -10,7 +10,6 @@ from jobs import parsing, seeds
 from jobs.batches import FORMAT
 from jobs.batches.requests import REFUSED
 from jobs.batches.source import told
-from jobs.references import mask
 from jobs.resolved import Resolved
 from jobs.tables import sink_columns
 from udfs.scoring import score
@@ -41,19 +40,6 @@ def sink_rows(batch: DataFrame, resolved: Resolved, run_id: str) -> tuple[DataFr
     observed = scored.observe(counts, *(column.alias(name) for name, column in counted.items()))
     parsed = parsing.columns(sink, observed, model.params)
     return observed.select(*sink_columns(definition), sink.output, *parsed, *_provenance(resolved, run_id)), counts
-
-
-def told_of(resolved: Resolved, run_id: str) -> dict[str, Any]:
-    """What a commit says of the run that made it, as its userMetadata."""
-    definition, model = resolved.definition, resolved.model
-    return {
-        "job": definition.name,
-        "identity": definition.identity,
-        "run": run_id,
-        "model": mask(model.ref.pinned),
-        "digest": model.bundle.digest,
-        "dtype": model.dtype.value,
-    }
 
 
 def _provenance(resolved: Resolved, run_id: str) -> list[Any]:

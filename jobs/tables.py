@@ -15,6 +15,7 @@ from jobs.batches import FORMAT
 from jobs.batches import source as batches
 from jobs.references import reveal
 from jobs.sections import PROVENANCE, Place, Source
+from jobs.writes import save
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,10 +193,7 @@ def check_sink(spark: SparkSession, definition: JobDefinition, expected: StructT
 def create(spark: SparkSession, place: Place, schema: StructType) -> str:
     """Makes a Delta table where it is missing. Returns its location, a path or URI."""
     empty = spark.createDataFrame([], _nullable(schema)).write.format("delta").mode("ignore")
-    if place.table is None:
-        empty.save(reveal(place.path))
-    else:
-        empty.saveAsTable(reveal(place.table))
+    save(empty, place)
     return location_of(spark, place)
 
 
@@ -278,15 +276,13 @@ def read(spark: SparkSession, place: Place) -> DataFrame:
 
 def own_rows(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> DataFrame | None:
     """The rows that this job's runs wrote into ``place``, the sink where it is None; None where there is no table."""
-    from pyspark.sql import functions as f
-
     place = place or definition.sink.delta
     if not _is_delta(spark, place):
         return None
     rows = read(spark, place)
     if PROVENANCE[0] not in rows.columns:
         return None
-    return rows.where(f.col(PROVENANCE[0]).startswith(f"{definition.identity}-"))
+    return rows.where(definition.own)
 
 
 def _folded(rows: DataFrame, source: Source) -> DataFrame:
