@@ -13,13 +13,14 @@ from jobs import feed
 from jobs.errors import RunError, SourceChangedError
 from jobs.references import reveal
 from jobs.storage import Folder
-from jobs.tables import delta_table
+from jobs.tables import delta_table, has_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
     from jobs.definition import JobDefinition
+    from jobs.sections import Place
 
 SCHEMA: Final = "source_schema.json"
 #: What Delta's stream stops with → what happened to the source.
@@ -39,9 +40,11 @@ _ADVICE: Final = (
 )
 
 
-def check_progress(folder: Folder, checkpoint: str, scored: int, definition: JobDefinition) -> None:
-    """Raises RunError where there are rows of this job (``scored``) but the stream's ``checkpoint`` is gone."""
-    if scored and not folder.exists(f"{checkpoint}/offsets"):
+def check_progress(
+    spark: SparkSession, folder: Folder, checkpoint: str, place: Place, definition: JobDefinition
+) -> None:
+    """Raises RunError where ``place`` has rows of this job but the stream's ``checkpoint`` is gone."""
+    if not folder.exists(f"{checkpoint}/offsets") and has_rows(spark, definition, place):
         raise RunError(
             f"{definition.sink.shown} has rows of this job, but the job's progress in {folder.uri} is gone: scoring "
             "from the start would double them. Put the folder back, or run the job under another name"

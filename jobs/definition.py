@@ -13,12 +13,13 @@ from pydantic_core.core_schema import ValidationInfo
 
 import engine.options
 from jobs import located, problems
+from jobs.batches import FORMAT
 from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
 from jobs.fields import Param, Task, Text, refuse
 from jobs.sections import Section, Sink, Source
-from jobs.settings import TRACED, ComputeSection, Errors, Limits, Tracking
+from jobs.settings import TRACED, ComputeSection, Errors, Limits, Tracking, Trigger
 from jobs.variables import fill, parse
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class JobDefinition(Section):
     errors: Errors = Field(default_factory=Errors, description="a mapping", examples=[{"max_fraction": 0.01}])
     limits: Limits = Field(default_factory=Limits, description="a mapping", examples=[{"max_rows": 50_000_000}])
     tracking: Tracking = Field(default_factory=Tracking, description="a mapping", examples=[{"system_metrics": True}])
+    trigger: Trigger | None = Field(
+        default=None,
+        description="a mapping: a run with one goes on with the rows that come until it is stopped",
+        examples=[{"every": "1 minute"}],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -119,6 +125,16 @@ class JobDefinition(Section):
         if tracking.traces and task not in (None, TRACED):
             raise refuse(f"traces of {TRACED} alone", f"some of {task}", "remove traces")
         return tracking
+
+    @field_validator("trigger")
+    @classmethod
+    def _a_run_can_go_on(cls, trigger: Trigger | None, info: ValidationInfo) -> Trigger | None:
+        sink = info.data.get("sink")
+        if trigger is not None and sink is not None and sink.mode == "replace_where":
+            raise refuse("no trigger beside mode: replace_where", "one", "remove it: a run scores all its rows")
+        if trigger is not None and sink is not None and sink.format == FORMAT:
+            raise refuse(f"no trigger beside format: {FORMAT}", "one", "remove it: its files are written at the end")
+        return trigger
 
     @property
     def own(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.provenance import Provenance
 from jobs.sections import Place
 from jobs.storage import Folder
-from jobs.tables import read, scored_rows
+from jobs.tables import has_rows, read
 from jobs.told import commits
 from jobs.writes import overwrite
 
@@ -83,23 +83,24 @@ class Epochs:
         following = None if self.following is None else _told(self.following)
         folder.write(FILE, json.dumps({"current": _told(self.current), "following": following}))
 
-    def next(self, now: Provenance, on_change: str, *, scored: int) -> Epochs:
+    def next(self, now: Provenance, on_change: str, *, scored: Callable[[], bool]) -> Epochs:
         """What a run has to score, now that this would score it.
 
         Args:
             now: what would score.
             on_change: of the definition.
-            scored: rows of the job in the sink.
+            scored: whether the sink has rows of the job; asked where something changed.
 
         Raises RunError where something changed and ``on_change`` is fail.
         """
         reasons = changes(self, now)
-        if reasons and on_change == "fail" and scored:
+        rescores = bool(reasons) and on_change != "new_rows" and scored()
+        if rescores and on_change == "fail":
             raise RunError(
                 f"{'; '.join(reasons)}, and on_change is fail: nothing was scored. Write on_change: new_rows to score "
                 "the rows that are new with it, or rescore to score all of them again"
             )
-        if reasons and on_change == "rescore" and scored:
+        if rescores:
             if self.following is not None and self.following.provenance == now:
                 return self
             number = (self.following or self.current).number + 1
@@ -128,7 +129,7 @@ def begin(spark: SparkSession, definition: JobDefinition, folder: Folder, now: P
     before = Epochs.read(folder)
     if before.following is not None and swapped_in(spark, definition, before) is not None:
         before = _settle(before, folder)  # its driver died between the two
-    epochs = before.next(now, definition.on_change, scored=scored_rows(spark, definition))
+    epochs = before.next(now, definition.on_change, scored=lambda: has_rows(spark, definition))
     _tidy(folder, before)  # an epoch that begins now may have the number of one that was given up
     epochs.write(folder)
     _tidy(folder, epochs)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from jobs.definition import JobDefinition
 
 _HOUR_S: Final = 3600.0
+#: Rows after which the share that failed says something of a run whose end nobody knows.
+_ENOUGH: Final = 1000
 
 
 def price(definition: JobDefinition, seconds: float) -> float | None:
@@ -82,5 +84,6 @@ class Watch:
         return None
 
     def _lost(self, totals: Totals) -> bool:
-        rows = max(self.planned.rows, totals.stats.rows)
+        least = _ENOUGH if self.definition.trigger else 0
+        rows = max(self.planned.rows, totals.stats.rows, least)
         return totals.stats.failed > self.definition.errors.max_fraction * rows

@@ -29,10 +29,10 @@ def obstacles(spark: SparkSession, definition: JobDefinition) -> Iterator[str]:
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
     schema, epochs = tables.read_rows(spark, definition).schema, Epochs.read(folder)
     checkpoint = epochs.scoring.checkpoint
-    scored = tables.scored_rows(spark, definition, target(definition, folder, epochs))
+    place = target(definition, folder, epochs)
     looks: tuple[Callable[[], object], ...] = (
         lambda: check_free(folder),
-        lambda: changes.check_progress(folder, checkpoint, scored, definition),
+        lambda: changes.check_progress(spark, folder, checkpoint, place, definition),
         lambda: changes.check_schema(folder, schema, definition),
         lambda: changes.check_files(spark, folder, checkpoint, definition),
         lambda: changes.check_commits(spark, folder, checkpoint, definition),

@@ -49,7 +49,7 @@ class Plan:
         keys: null and duplicate keys.
         tried: rows of the trial; failed: of these, rows with an error, by code.
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
-        notes: what the model says of itself that a run depends on.
+        notes: what a run depends on that the model says of itself, and whether it ends.
         backend: what writes the texts, with its reason; None for a task that writes none.
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
         changed: what is another than when the sink's rows were scored, in sentences.
@@ -203,13 +203,18 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
             *refusals(tables.read_rows(spark, definition), definition),
             *_warnings(definition, found, half, taken.rows.num_rows, failed),
         ),
-        notes=model.ref.notes,
+        notes=(*model.ref.notes, *_going_on(definition)),
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
         changed=ahead.changed,
         on_change=definition.on_change,
         rescore=trial.expect(counted.rows, tried, resolved.slots, taken.lengths),
     )
+
+
+def _going_on(definition: JobDefinition) -> Iterator[str]:
+    if definition.trigger is not None:
+        yield f"a run goes on until it is stopped, a commit every {definition.trigger.every} at most"
 
 
 @dataclass(frozen=True)
@@ -229,7 +234,7 @@ def _ahead(spark: SparkSession, resolved: Resolved) -> _Ahead:
     before, now = epochs.Epochs.read(folder), Provenance.of(resolved.model)
     changed = tuple(epochs.changes(before, now))
     try:
-        found = before.next(now, definition.on_change, scored=tables.scored_rows(spark, definition))
+        found = before.next(now, definition.on_change, scored=lambda: tables.has_rows(spark, definition))
         refusal = None
     except RunError as error:
         found, refusal = before, str(error)

@@ -68,7 +68,7 @@ def _folder(spark: SparkSession, resolved: Resolved) -> Folder:
     folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
     epochs = Epochs.read(folder)
     if definition.on_change == "fail":
-        epochs.next(Provenance.of(resolved.model), "fail", scored=tables.scored_rows(spark, definition))
+        epochs.next(Provenance.of(resolved.model), "fail", scored=lambda: tables.has_rows(spark, definition))
     if epochs.following is not None:
         raise RunError("a rescore of this job is under way, which scores the failed rows too: run the job to its end")
     return folder

@@ -1,23 +1,23 @@
 """run(definition): the new rows of a source, scored into the sink, each exactly once. Runs on the driver.
 
-The source is a stream that ends with what there is now (``availableNow``); each of its micro-batches is one commit
-under the job's transaction id (``jobs.commits``), so that a run may die anywhere and the next one goes on.
+The source is a stream (``jobs.stream``); each of its micro-batches is one commit under the job's transaction id
+(``jobs.commits``), so that a run may die anywhere and the next one goes on.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import TYPE_CHECKING
 
-from jobs import changes, epochs, feed, letters, limits, tables, trial
+from jobs import changes, epochs, feed, letters, limits, stopping, stream, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits, Totals
-from jobs.errors import LimitReachedError, RunError, TooManyFailedRowsError
+from jobs.errors import LimitReachedError, TooManyFailedRowsError
 from jobs.lease import Lease
 from jobs.pending import pending
 from jobs.progress import Progress
@@ -36,13 +36,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("embercast")
 
 
-def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool = False) -> Summary:
-    """Scores what is new in the source since the job's last run.
+def run(
+    definition: JobDefinition, *, spark: SparkSession, accept_schema: bool = False, stop: Event | None = None
+) -> Summary:
+    """Scores what is new in the source since the job's last run; with a ``trigger``, what comes from now on, too.
 
     Args:
         definition: the job.
         spark: with Delta (``jobs.session``).
         accept_schema: go on although the source's schema changed since the last run.
+        stop: ends a run that has a ``trigger``, as SIGINT and SIGTERM do, after the commit under way.
 
     Raises ModelError, SchemaError, ParameterError or DeviceError before a row is read; SourceChangedError,
     LeaseHeldError or RunError where the run fails; TooManyFailedRowsError, with the summary, where more rows failed
@@ -68,10 +71,10 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
         limits.check(definition, planned)
         if found.following is not None:
             tables.create(spark, place, resolved.sink_schema)
-        with Progress(planned.rows) as progress:
+        with Progress(None if definition.trigger else planned.rows) as progress:
             watch = limits.Watch(definition, planned, start)
             commits = Commits(resolved, run_id, found.scoring, place, folder, lease, progress.committed, watch)
-            reason, source_version = _scored(spark, source, commits, folder, found)
+            reason, source_version = _scored(spark, source, commits, folder, found, stop or Event())
         letters.note(spark, definition, folder)
     summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
     if isinstance(reason, LimitReachedError):
@@ -82,21 +85,40 @@ def run(definition: JobDefinition, *, spark: SparkSession, accept_schema: bool =
 
 
 def _scored(
-    spark: SparkSession, source: DataFrame, commits: Commits, folder: Folder, found: epochs.Epochs
+    spark: SparkSession, source: DataFrame, commits: Commits, folder: Folder, found: epochs.Epochs, stop: Event
 ) -> tuple[Exception | None, int | None]:
     """Why the run had to end before its last row, if it had; and the version of the source that it read up to."""
+    definition, beside, version = commits.definition, found.following is not None, None
     try:
-        source_version = _stream(source, commits, folder)
-        if found.following is not None:
+        if beside or definition.trigger is None:
+            version = stream.drain(source, commits, folder)
+        if beside:
             commits.lease.check()
-            version = epochs.swap(spark, commits.definition, found, folder, commits.metadata())
-            commits.totals.sink_version = version
+            commits.totals.sink_version = epochs.swap(spark, definition, found, folder, commits.metadata())
+            beside = False
+        if definition.trigger is not None:
+            version = _follow(spark, source, commits, folder, definition.trigger.every, stop)
     except (LimitReachedError, TooManyFailedRowsError) as error:
-        if found.following is not None:
+        if beside:
             commits.totals.sink_version = None  # its rows lie beside the sink, whose version is as it was
         return error, None
     files.write(spark, commits.resolved, folder, commits.lease)
-    return None, source_version
+    return None, version
+
+
+def _follow(
+    spark: SparkSession, source: DataFrame, commits: Commits, folder: Folder, every: str, stop: Event
+) -> int | None:
+    """Goes on with what comes, into the sink itself."""
+    definition = commits.definition
+
+    def committed(totals: Totals) -> None:
+        commits.progress(totals)
+        letters.note(spark, definition, folder)
+
+    going_on = replace(commits, place=definition.sink.delta, progress=committed)
+    with stopping.on_signals(stop):
+        return stream.follow(source, going_on, folder, every=every, stop=stop)
 
 
 def ended(definition: JobDefinition, summary: Summary, *, early: bool = False) -> Summary:
@@ -138,38 +160,11 @@ def _check_source(
     *,
     accept: bool,
 ) -> None:
-    changes.check_progress(folder, checkpoint, tables.scored_rows(spark, definition, place), definition)
+    changes.check_progress(spark, folder, checkpoint, place, definition)
     if not accept:
         changes.check_schema(folder, source.schema, definition)
     changes.remember_schema(folder, source.schema, accept=accept)
     changes.check_files(spark, folder, checkpoint, definition)
-
-
-def _stream(source: DataFrame, commits: Commits, folder: Folder) -> int | None:
-    """Runs the stream to its end. Returns the Delta version of the source that it read up to."""
-    from pyspark.errors import StreamingQueryException
-
-    writer = source.writeStream.foreachBatch(commits).trigger(availableNow=True)
-    query = writer.option("checkpointLocation", folder.path(commits.epoch.checkpoint)).start()
-    try:
-        query.awaitTermination()
-    except StreamingQueryException as error:
-        if commits.failure is not None:
-            raise commits.failure from None
-        changed = changes.source_changed(error, commits.resolved.definition)
-        raise changed or RunError(f"the stream of {commits.resolved.definition.source.shown} ended: {error}") from error
-    finally:
-        query.stop()
-    return _version(query.lastProgress)
-
-
-def _version(progress: Any) -> int | None:
-    """The last whole version of a Delta source in a stream's progress; None for files and where nothing was read."""
-    offset = (progress or {"sources": [{}]})["sources"][0].get("endOffset")
-    offset = json.loads(offset) if isinstance(offset, str) else offset
-    if not isinstance(offset, dict) or "reservoirVersion" not in offset:
-        return None
-    return int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
 
 
 def summary_of(

@@ -70,6 +70,16 @@ class Limits(Section):
     )
 
 
+class Trigger(Section):
+    """When a run that goes on looks for rows that came."""
+
+    every: str = Field(
+        pattern=r"^[1-9]\d* (second|minute|hour)s?$",
+        description="how often rows that came are scored, a text such as 1 minute",
+        examples=["1 minute"],
+    )
+
+
 class Errors(Section):
     """How many rows may fail, and where those that did are kept."""
 

@@ -198,7 +198,11 @@ def create(spark: SparkSession, place: Place, schema: StructType) -> str:
 
 
 def location_of(spark: SparkSession, place: Place) -> str:
-    """Where a Delta table that is there lies, a path or URI."""
+    """Where a Delta table that is there lies, a URI."""
+    if place.table is None:  # told without a query
+        jvm: Any = spark._jvm
+        path = jvm.org.apache.hadoop.fs.Path(reveal(place.path))
+        return str(path.getFileSystem(spark._jsc.hadoopConfiguration()).makeQualified(path).toString())
     detail = delta_table(spark, place).detail().first()
     assert detail is not None
     return str(detail["location"])
@@ -239,6 +243,12 @@ def scored_rows(spark: SparkSession, definition: JobDefinition, place: Place | N
     """Rows that this job's runs wrote into ``place``, the sink where it is None."""
     found = own_rows(spark, definition, place)
     return 0 if found is None else int(found.count())
+
+
+def has_rows(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> bool:
+    """Whether ``scored_rows`` are any: the first that is found is enough."""
+    found = own_rows(spark, definition, place)
+    return found is not None and not found.isEmpty()
 
 
 def nbytes(text: str) -> int:

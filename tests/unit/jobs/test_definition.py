@@ -106,7 +106,7 @@ errors: {max_fraction: 2}
         "job.yaml:1: name: expected a name of lower-case letters, digits and underscores that starts with a letter, "
         "got nothing; write name: reviews_sentiment",
         "job.yaml:2: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, limits, tracking, got "nam"; write name',
+        'allow_foreign_code, errors, limits, tracking, trigger, got "nam"; write name',
         "job.yaml:6: source.path: expected either table or path, got both; write table: name, or path: with format:",
         "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
         "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
@@ -165,6 +165,13 @@ errors: {max_fraction: 2}
         ),
         (("task: text-classification", "limits: {max_price: 1}"), "limits", "none; write there"),
         (("output: sentiment", "parse: Review_ID"), "sink.parse", '"Review_ID"'),
+        (("task: text-classification", "trigger: {every: 0 minutes}"), "trigger.every", '"0 minutes"; write every'),
+        (("task: text-classification", "trigger: {}"), "trigger.every", "nothing; write every: 1 minute"),
+        (
+            ("output: sentiment", "mode: replace_where\n  replace_where: a = 1\ntrigger: {every: 1 minute}"),
+            "trigger",
+            "one; remove it",
+        ),
     ],
 )
 def test_one_problem(tmp_path: Path, change: tuple[str, str], key: str, got: str) -> None:
