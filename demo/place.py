@@ -12,6 +12,9 @@ FOLDER: Final = ROOT / ".demo"
 TRACKING_URI: Final = "sqlite:///.demo/mlflow.db"  # relative: the demonstration runs in the repository's root
 ROOM: Final = 2 << 30
 
+#: Of a JVM that lives for minutes: its second compiler takes more processor time than what it compiles would.
+BRIEF_JVM: Final = "-XX:TieredStopAtLevel=1"
+
 _OWN: Final = ("tables", "artifacts", "recordings", "mlflow.db")
 
 
@@ -44,6 +47,7 @@ def enter() -> None:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", BRIEF_JVM)
 
 
 def start_afresh(folder: Path = FOLDER) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from demo.place import BRIEF_JVM
 from tests import homes, tiny
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def spark(cache_home: Path) -> Iterator[SparkSession]:
     from jobs.session import session
 
     made = session("tests")
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_SUBMIT_OPTS", BRIEF_JVM)  # of those that tests start beside this one
+        yield made
     made.stop()
 
 
