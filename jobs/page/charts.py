@@ -16,7 +16,7 @@ _FAR: Final = "#f59e0b"
 _SHADES: Final = (_NOW, "#93c5fd", _THEN, "#1e3a8a", _FAR)
 #: Every so many steps of a range are named.
 _TICK: Final = 4
-_LAYOUT: Final = {
+_LAYOUT: Final[Mapping[str, Any]] = {
     "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
     "font": {"family": "system-ui, sans-serif", "size": 12, "color": "#374151"},
     "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
@@ -94,14 +94,13 @@ def _stages(figures: Figures) -> Chart:
 
 
 def _saved(figures: Figures) -> Iterator[Chart]:
-    rows = figures.computed, figures.duplicates, figures.nulls
-    tokens = figures.tokens, figures.padding
-    shares = [("rows", rows, ("by the model", "by an equal row", "no input"))] if sum(rows) else []
-    shares += [("tokens", tokens, ("of inputs", "padding"))] if sum(tokens) else []
+    rows = {"by the model": figures.computed, "by an equal row": figures.duplicates, "no input": figures.nulls}
+    tokens = {"of inputs": figures.tokens, "padding": figures.padding}
     data = [
-        {"type": "bar", "orientation": "h", "name": f"{of}: {label}", "y": [of], "x": [number / sum(numbers)]}
-        for of, numbers, labels in shares
-        for number, label in zip(numbers, labels, strict=True)
+        {"type": "bar", "orientation": "h", "name": f"{of}: {label}", "y": [of], "x": [number / sum(numbers.values())]}
+        for of, numbers in (("rows", rows), ("tokens", tokens))
+        for label, number in numbers.items()
+        if sum(numbers.values())
     ]
     if data:
         drawn = tuple({**bar, "marker": {"color": color}} for bar, color in zip(data, _SHADES, strict=False))
