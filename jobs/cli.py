@@ -176,6 +176,7 @@ def _publish_beside(
     from jobs.report import publish
 
     try:
+        page.ended = str(error)
         publish(error.summary, path=path, record=record, page=page)
     except RunError as unkept:
         typer.echo(mask(str(unkept)), err=True)

@@ -42,6 +42,7 @@ class Figures:
 
     Args:
         job, run: whose and which; ``before`` is the run that distributions are compared with.
+        ended: why it ended before its last row, or as a failure; None of a run that is well.
         lines: name, planned, done.
         pinned: what scored and what it read and wrote, name and value.
         points: one a commit; of neighbours together where there are very many.
@@ -56,6 +57,7 @@ class Figures:
     job: str
     run: str
     before: str | None
+    ended: str | None
     lines: tuple[tuple[str, str, str], ...]
     pinned: tuple[tuple[str, str], ...]
     points: tuple[Point, ...]
@@ -75,13 +77,14 @@ class Figures:
         return asdict(self)
 
 
-def figures(summary: Summary, counts: Counts) -> Figures:
+def figures(summary: Summary, counts: Counts, *, ended: str | None = None) -> Figures:
     """Of a run that is done, and of its answers."""
     drawn = [distribution(one) for one in counts.counted if one.of is not ERROR]
     return Figures(
         job=summary.job,
         run=summary.run_id,
         before=counts.before,
+        ended=None if ended is None else mask(ended),
         lines=tuple((name, mask(planned), mask(done)) for name, planned, done in lines(summary)),
         pinned=tuple((name, mask(value)) for name, value in _pinned(summary)),
         points=points(summary.course),

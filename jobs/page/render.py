@@ -28,18 +28,20 @@ class Page:
         spark: with Delta.
         definition: the job.
         path: where it is to be written; None where MLflow alone gets it.
+        ended: why it ended before its last row, or as a failure; None of a run that is well.
     """
 
     spark: SparkSession
     definition: JobDefinition
     path: Path | None = None
+    ended: str | None = None
     _made: dict[str, str] = field(default_factory=dict)
 
     def html(self, summary: Summary) -> str:
         """Of a run that is done; the answers in the sink are counted the first time it is asked for."""
         if summary.run_id not in self._made:
-            found = figures(summary, counts(self.spark, self.definition, summary))
-            self._made[summary.run_id] = render(found)
+            found = counts(self.spark, self.definition, summary)
+            self._made[summary.run_id] = render(figures(summary, found, ended=self.ended))
         return self._made[summary.run_id]
 
 

@@ -31,6 +31,12 @@ def test_the_page_fits_a_phone() -> None:
     assert not re.search(r"(?<![-\w])width: *\d+(?:px|rem)|(?<!\()min-width: *[1-9]", page)
 
 
+def test_why_a_run_ended_early_stands_on_top() -> None:
+    page = render(figures(SUMMARY, COUNTS, ended="2,000 rows were scored, limits.max_rows allows 1,500"))
+    assert '<p class="ended">2,000 rows were scored, limits.max_rows allows 1,500</p>' in page
+    assert '<p class="ended">' not in render(figures(SUMMARY, COUNTS))
+
+
 def test_words_are_escaped() -> None:
     evil = "</script><script>alert(1)</script>"
     counts = Counts((Counted(LABELS, {evil: 3}),))
