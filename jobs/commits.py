@@ -50,9 +50,9 @@ class Totals:
         self.commits += 1
         self.sink_version = version
         for of in fields(Stats):
-            setattr(self.stats, of.name, getattr(self.stats, of.name) + (counted[of.name] or 0))
+            setattr(self.stats, of.name, getattr(self.stats, of.name) + (counted.get(of.name) or 0))
         step = Step(seconds=time.monotonic() - self.start, rows=self.stats.rows, failed=self.stats.failed)
-        self.course.add(replace(step, **{name: counted[name] or 0 for name in SPREAD}))
+        self.course.add(replace(step, **{name: counted.get(name) or 0 for name in SPREAD}))
 
 
 @dataclass
