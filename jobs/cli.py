@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from jobs.definition import JobDefinition
     from jobs.errors import LimitReachedError, TooManyFailedRowsError
+    from jobs.page.render import Page
     from jobs.summary import Summary as Done
     from jobs.tracking.record import Record
 
@@ -104,6 +105,9 @@ def run(
     overrides: Overrides = None,
     variables: Variables = None,
     summary: Summary = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="PATH", help="Write the run's page there.", show_default=False)
+    ] = None,
     accept_schema: Annotated[
         bool, typer.Option("--accept-schema", help="Go on although the source's schema changed since the last run.")
     ] = False,
@@ -116,9 +120,9 @@ def run(
     if retry_failed:
         from jobs.retry import retry
 
-        _run(definition, summary, retry)
+        _run(definition, summary, retry, page)
         return
-    _run(definition, summary, partial(_new_rows, accept_schema=accept_schema))
+    _run(definition, summary, partial(_new_rows, accept_schema=accept_schema), page)
 
 
 @app.command(cls=_Command)
@@ -144,31 +148,36 @@ def _new_rows(definition: JobDefinition, *, spark: SparkSession, accept_schema: 
     return score_new_rows(definition, spark=spark, accept_schema=accept_schema)
 
 
-def _run(definition: JobDefinition, summary: Path | None, score: Callable[..., Done]) -> None:
+def _run(definition: JobDefinition, summary: Path | None, score: Callable[..., Done], page: Path | None = None) -> None:
     """Scores by a function of definition and session, and tells what it did."""
     from jobs.errors import LimitReachedError, TooManyFailedRowsError
+    from jobs.page.render import Page
     from jobs.report import publish
     from jobs.tracking.record import Record
 
     spark = _session(definition)
+    shown = Page(spark, definition, page)
     with Record(definition, spark) as record:
         try:
             done = score(definition, spark=spark)
         except (LimitReachedError, TooManyFailedRowsError) as error:
             if error.summary is not None:
-                _publish_beside(error, path=summary, record=record)
+                _publish_beside(error, path=summary, record=record, page=shown)
             raise
-        publish(done, path=summary, record=record)
+        publish(done, path=summary, record=record, page=shown)
 
 
-def _publish_beside(error: LimitReachedError | TooManyFailedRowsError, *, path: Path | None, record: Record) -> None:
+def _publish_beside(
+    error: LimitReachedError | TooManyFailedRowsError, *, path: Path | None, record: Record, page: Page
+) -> None:
     """A summary that can't be kept is said, and does not take the place of why the run ended, nor its exit code."""
     from jobs.errors import RunError
     from jobs.references import mask
     from jobs.report import publish
 
     try:
-        publish(error.summary, path=path, record=record)
+        page.ended = str(error)
+        publish(error.summary, path=path, record=record, page=page)
     except RunError as unkept:
         typer.echo(mask(str(unkept)), err=True)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.stats import Stats
 from jobs import feed, merging
+from jobs.course import SPREAD, Course, Step
 from jobs.errors import RunError
 from jobs.resolved import Resolved
 from jobs.scoring import sink_rows
@@ -35,18 +37,22 @@ _FAR_BACK: Final = 1000
 
 @dataclass
 class Totals:
-    """What this run committed so far; ``stats`` sums those of all windows."""
+    """What this run committed so far; ``stats`` sums those of all windows, ``start`` is when scoring began."""
 
     commits: int = 0
     sink_version: int | None = None
     stats: Stats = field(default_factory=Stats)
+    course: Course = field(default_factory=Course)
+    start: float = field(default_factory=time.monotonic)
 
     def add(self, version: int, counted: Mapping[str, Any]) -> None:
-        """Adds one commit."""
+        """Adds one commit; ``counted`` is what was observed of it (``jobs.scoring``)."""
         self.commits += 1
         self.sink_version = version
-        for name, value in counted.items():
-            setattr(self.stats, name, getattr(self.stats, name) + (value or 0))
+        for of in fields(Stats):
+            setattr(self.stats, of.name, getattr(self.stats, of.name) + (counted.get(of.name) or 0))
+        step = Step(seconds=time.monotonic() - self.start, rows=self.stats.rows, failed=self.stats.failed)
+        self.course.add(replace(step, **{name: counted.get(name) or 0 for name in SPREAD}))
 
 
 @dataclass

@@ -10,59 +10,77 @@ from typing import TYPE_CHECKING
 
 from jobs.errors import RunError
 from jobs.summary import duration, rate
+from jobs.tracking.record import words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from jobs.page.render import Page
     from jobs.summary import Summary
     from jobs.tracking.record import Record
 
 
-def publish(summary: Summary, *, path: Path | None = None, record: Record | None = None) -> None:
-    """Shows the summary, tells it to MLflow (``record``) and writes it to ``path`` as JSON.
+def publish(
+    summary: Summary, *, path: Path | None = None, record: Record | None = None, page: Page | None = None
+) -> None:
+    """Shows the summary, tells it to MLflow (``record``) with its ``page``, and writes it to ``path`` as JSON.
 
-    Raises RunError where it can't be written: the rows are in the sink all the same.
+    Raises RunError where it, or a page that has a path, can't be written: the rows are in the sink all the same.
     """
     from rich.console import Console
 
     Console().print(table(summary))
     if record is not None:
-        record.done(summary)
+        record.done(summary, page)
+    done = f"run {summary.run_id} is done and its rows are in the sink, but its"
     try:
         if path is not None:
             write(summary, path)
     except OSError as error:
-        raise RunError(
-            f"run {summary.run_id} is done and its rows are in the sink, but its summary could not be kept: {error}"
-        ) from error
+        raise RunError(f"{done} summary could not be kept: {error}") from error
+    try:
+        if page is not None and page.path is not None:
+            _write(page.html(summary), page.path)
+    except Exception as error:  # whatever it is, the job is done
+        raise RunError(f"{done} page could not be made: {words(error)}") from error
 
 
 def write(summary: Summary, path: Path) -> None:
     """Writes JSON; a reader sees all of it or none."""
+    _write(json.dumps(summary.as_dict(), indent=2) + "\n", path)
+
+
+def _write(text: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}-{os.getpid()}")
-    unfinished.write_text(json.dumps(summary.as_dict(), indent=2) + "\n", encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
 
 
 def table(summary: Summary) -> Table:
-    """The summary on a screen, what was planned beside what was done."""
+    """The summary on a screen."""
     from rich.table import Table
 
     shown = Table("", "planned", "done", title=f"{summary.job}: run {summary.run_id}", title_justify="left")
     for column in shown.columns[1:]:
         column.justify = "right"
-    planned = summary.planned
-    shown.add_row("rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}")
-    shown.add_row("rows/s", rate(planned.rows_per_s) if planned else "", rate(summary.rows_per_s))
-    shown.add_row("seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}")
-    if summary.price is not None and summary.planned_price is not None:
-        shown.add_row("price", f"{summary.planned_price:,.2f}", f"{summary.price:,.2f}")
-    for row in (*_writing(summary), *_audio(summary)):
-        shown.add_row(*row)
-    for name, value in _rest(summary):
-        shown.add_row(name, "", value)
+    for line in lines(summary):
+        shown.add_row(*line)
     return shown
+
+
+def lines(summary: Summary) -> Iterator[tuple[str, str, str]]:
+    """What was planned beside what was done: name, planned, done."""
+    planned = summary.planned
+    yield "rows scored", f"{planned.rows:,}" if planned else "", f"{summary.rows:,}"
+    yield "rows/s", rate(planned.rows_per_s) if planned else "", rate(summary.rows_per_s)
+    yield "seconds", f"{planned.seconds:,.0f}" if planned else "", f"{summary.seconds:,.1f}"
+    if summary.price is not None and summary.planned_price is not None:
+        yield "price", f"{summary.planned_price:,.2f}", f"{summary.price:,.2f}"
+    yield from _writing(summary)
+    yield from _audio(summary)
+    for name, value in _rest(summary):
+        yield name, "", value
 
 
 def _writing(summary: Summary) -> Iterator[tuple[str, str, str]]:

@@ -16,15 +16,17 @@ def main() -> None:
     parser.add_argument("--accept-schema", action="store_true")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--summary", metavar="PATH")
+    parser.add_argument("--page", metavar="PATH")
     asked = parser.parse_args()
     summary = ["--summary", asked.summary] if asked.summary else []
+    page = ["--page", asked.page] if asked.page else []
     overrides = [part for assignment in asked.set for part in ("--set", assignment)]
     overrides += [part for assignment in asked.var for part in ("--var", assignment)]
     overrides += ["--accept-schema"] * asked.accept_schema + ["--retry-failed"] * asked.retry_failed
 
     from jobs.cli import app
 
-    app(["run", asked.job, *overrides, *summary])
+    app(["run", asked.job, *overrides, *summary, *page])
 
 
 if __name__ == "__main__":

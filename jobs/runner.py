@@ -193,6 +193,7 @@ def summary_of(
         seconds=seconds,
         price=limits.price(definition, seconds),
         planned_price=limits.price(definition, planned.seconds),
+        course=tuple(totals.course.steps),
         failed_where=f"_run_id = '{run_id}' AND {definition.sink.output}.error.code IS NOT NULL",
         planned=planned,
         **spent,

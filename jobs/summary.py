@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jobs.course import Step
+
 
 @dataclass(frozen=True, kw_only=True)
 class Audio:
@@ -99,6 +101,7 @@ class Summary:
         failed_where: the SQL condition that lists the failed rows in the sink.
         planned: what was expected.
         price, planned_price: of the run and as expected, where ``compute.price_per_hour`` is given; in its currency.
+        course: how it went, commit by commit.
     """
 
     job: str
@@ -132,6 +135,7 @@ class Summary:
     planned: Planned | None = field(default=None)
     price: float | None = None
     planned_price: float | None = None
+    course: tuple[Step, ...] = ()
 
     @property
     def failed_fraction(self) -> float:
@@ -164,9 +168,10 @@ class Summary:
         return self.audio_s / self.seconds if self.seconds else 0.0
 
     def as_dict(self) -> Mapping[str, Any]:
-        """Everything, for JSON."""
+        """Everything but its course, for JSON."""
+        told = {name: value for name, value in asdict(self).items() if name != "course"}
         derived = ("failed_fraction", "padding_share", "rows_per_s", "tokens_per_s", "written_per_s", "times_real_time")
-        return {**asdict(self), **{name: getattr(self, name) for name in derived}}
+        return {**told, **{name: getattr(self, name) for name in derived}}
 
 
 def duration(seconds: float) -> str:

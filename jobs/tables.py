@@ -277,11 +277,12 @@ def _load(spark: SparkSession, source: Source) -> DataFrame:
     return reader.options(**{name: reveal(value) for name, value in source.options.items()}).load(reveal(source.path))
 
 
-def read(spark: SparkSession, place: Place) -> DataFrame:
-    """A Delta table as it is now."""
+def read(spark: SparkSession, place: Place, *, version: int | None = None) -> DataFrame:
+    """A Delta table as it is now, or as it was in a version."""
+    reader = spark.read if version is None else spark.read.option("versionAsOf", version)
     if place.table is not None:
-        return spark.read.table(reveal(place.table))
-    return spark.read.format("delta").load(reveal(place.path))
+        return reader.table(reveal(place.table))
+    return reader.format("delta").load(reveal(place.path))
 
 
 def own_rows(spark: SparkSession, definition: JobDefinition, place: Place | None = None) -> DataFrame | None:

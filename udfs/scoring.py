@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from engine.models.ref import ModelRef
 from engine.models.registry import resolve
 from engine.options import Column, Compute, Request
 from engine.schema import SCHEMAS, STATS, TaskSchema, ddl
+from engine.scorer import Scored
 from engine.tasks import PYFUNC, task_class
 from engine.tasks.check import check
 from engine.tasks.params import parse_params
@@ -164,6 +166,7 @@ def score(
     allow_foreign_code: bool = False,
     profile: Any = None,
     stats: str | None = None,
+    took: str | None = None,
 ) -> DataFrame:
     """All columns of ``df`` and one struct column more, by mapInArrow; as many rows, in order within a partition.
 
@@ -177,6 +180,8 @@ def score(
             ``prepare`` and ``Compute``; a prepared model has them already.
         profile: a ``pyspark.resource.ResourceProfile``, for the stage to run where GPUs are.
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
+        took: name of one more column (``DOUBLE``), non-null on one row of each partition: the seconds from its start to
+            the last answer. For it the answers of a window are held until it is known whether another follows.
 
     The model is resolved on the driver when this is called; rows are scored when the DataFrame is. Raises SchemaError
     for a column that is missing, of the wrong type or there already, and for paths of recordings without roots.
@@ -196,31 +201,53 @@ def score(
     descriptor = model.descriptor(roles(model.task, input, model.schema))
     check_columns(df.schema, descriptor.request, model.task, model.schema)
     check_roots(df.schema, descriptor.request, model.task)
-    schema = _with_results(df.schema, model.schema, output, stats)
+    schema = _with_results(df.schema, model.schema, output, stats, took)
     # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
     by_position = df.toDF(*map(str, range(len(df.columns))))
-    return by_position.mapInArrow(_mapper(descriptor, df.columns, stats), schema, profile=profile)
+    return by_position.mapInArrow(_mapper(descriptor, df.columns, stats, took), schema, profile=profile)
 
 
-def _with_results(schema: StructType, gives: TaskSchema, output: str, stats: str | None) -> StructType:
-    from pyspark.sql.types import DataType, StructField, StructType
+def _with_results(
+    schema: StructType, gives: TaskSchema, output: str, stats: str | None, took: str | None
+) -> StructType:
+    from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
     added = [StructField(output, DataType.fromDDL(ddl(gives.output)))]
     if stats is not None:
         added.append(StructField(stats, DataType.fromDDL(ddl(STATS))))
+    if took is not None:
+        added.append(StructField(took, DoubleType()))
     taken = [field.name for field in added if field.name.lower() in {name.lower() for name in schema.names}]
     if taken:
         raise SchemaError(f"the table already has a column {', '.join(taken)}: choose another name for the output")
     return StructType([*schema.fields, *added])
 
 
-def _mapper(descriptor: Descriptor, names: list[str], stats: str | None) -> Callable[[Iterator[Any]], Iterator[Any]]:
+def _mapper(
+    descriptor: Descriptor, names: list[str], stats: str | None, took: str | None
+) -> Callable[[Iterator[Any]], Iterator[Any]]:
     def score_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        start = time.perf_counter()
         named = (pa.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
-        for scored in descriptor.score(named):
+        windows = descriptor.score(named)
+        marked = ((window, False) for window in windows) if took is None else _with_last(windows)
+        for scored, last in marked:
+            rows = scored.batch.num_rows
             columns = [*scored.batch.columns, scored.result]
             if stats is not None:
-                columns.append(scored.stats.column(scored.batch.num_rows))
+                columns.append(scored.stats.column(rows))
+            if took is not None:
+                seconds = [time.perf_counter() - start if last else None]
+                columns.append(pa.concat_arrays([pa.array(seconds, pa.float64()), pa.nulls(rows - 1, pa.float64())]))
             yield pa.RecordBatch.from_arrays(columns, names=[str(i) for i in range(len(columns))])
 
     return score_partition
+
+
+def _with_last(windows: Iterable[Scored]) -> Iterator[tuple[Scored, bool]]:
+    """Each window, and whether it is the last: one is held back."""
+    following = iter(windows)
+    held = next(following, None)
+    while held is not None:
+        one, held = held, next(following, None)
+        yield one, held is None

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from jobs.definition import JobDefinition
+    from jobs.page.render import Page
     from jobs.summary import Summary
 
 log = logging.getLogger("embercast")
 
+#: The page of a run, among its artifacts.
+PAGE: Final = "run.html"
 #: Names the server. Where it is unset nothing is told to anyone.
 SERVER: Final = "MLFLOW_TRACKING_URI"
 _LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
@@ -53,8 +56,8 @@ class Record:
             log.warning("tracking: expected %s to name a server, it is unset: nothing is told to MLflow", SERVER)
         return self
 
-    def done(self, summary: Summary) -> None:
-        """Tells MLflow what was done. Raises nothing: what went wrong stands in the log."""
+    def done(self, summary: Summary, page: Page | None = None) -> None:
+        """Tells MLflow what was done, with its page. Raises nothing: what went wrong stands in the log."""
         if not os.environ.get(SERVER):
             return
         with _said(
@@ -62,7 +65,7 @@ class Record:
         ):
             if self._run is None:
                 self._open()
-            self._tell(summary)
+            self._tell(summary, page)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -86,7 +89,7 @@ class Record:
             log_system_metrics=self._definition.tracking.system_metrics,
         )
 
-    def _tell(self, summary: Summary) -> None:
+    def _tell(self, summary: Summary, page: Page | None) -> None:
         """What matters most comes first: the first call that fails is the last."""
         import mlflow
 
@@ -97,6 +100,8 @@ class Record:
         for context, dataset in datasets.touched(self._spark, self._definition, summary).items():
             mlflow.log_input(dataset, context=context)
         traces.tell(self._spark, self._definition, summary, run=self._run.info, model=model)
+        if page is not None:
+            mlflow.log_text(page.html(summary), PAGE, run_id=self._run.info.run_id)
 
 
 def split(values: Any, prefix: str = "") -> tuple[dict[str, float], dict[str, str]]:
@@ -126,10 +131,10 @@ def _said(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # whatever it is that stops a record, it may not stop the job that it is of
-        log.warning("%s (%s)", what, _words(error))
+        log.warning("%s (%s)", what, words(error))
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     """The first line of an error; of Spark's, which may quote rows, its name."""
     name = type(error).__name__
     if type(error).__module__.partition(".")[0] in ("pyspark", "py4j"):

@@ -139,6 +139,17 @@ def test_stats_count_every_row_once(spark: SparkSession, model: PreparedModel, f
     assert sum(stats["tokens"] for stats in cost if stats) == sum(row["s"]["tokens"] for row in rows if row["s"])
 
 
+def test_the_last_window_of_a_partition_tells_what_it_took(spark: SparkSession, model: PreparedModel) -> None:
+    df = spark.createDataFrame([(body,) for body in BODIES], "body STRING").coalesce(1)
+    small = replace(model, compute=replace(model.compute, window_rows=4))
+    rows = score(df, model=small, input="body", output="s", stats="cost", took="took").collect()
+    assert [row["body"] for row in rows] == BODIES
+    (at,) = [at for at, row in enumerate(rows) if row["took"] is not None]
+    busy = sum(row["cost"]["forward_s"] + row["cost"]["decode_s"] for row in rows if row["cost"])
+    assert at == 8  # the first row of the last window
+    assert rows[at]["took"] >= busy
+
+
 def test_a_parameter_may_come_from_a_column(spark: SparkSession, folder: Path) -> None:
     rows = [("a good day", 1), ("a good day", 2), ("a good day", None), ("a good day", 0), (None, 1)]
     df = spark.createDataFrame(rows, "body STRING, k INT")

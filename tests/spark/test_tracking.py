@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jobs.cli import app
+from jobs.tracking.record import PAGE
 from tests import chats
+from tests.pages import held
 from tests.spark.job import add, define, rows
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def test_a_run_has_its_tables_with_their_versions_and_its_model(
     assert {run.info.status for run in (first, second, nothing)} == {"FINISHED"}
     assert [run.data.metrics["rows"] for run in (first, second, nothing)] == [4, 1, 0]
     assert set(datasets(nothing)) == {"input"}
+    pages = [mlflow.artifacts.load_text(f"{run.info.artifact_uri}/{PAGE}") for run in (first, second)]
+    assert [held(page, "figures")["lines"][0][1:] for page in pages] == [["4", "4"], ["1", "1"]]
     read, written = datasets(first)["input"], datasets(first)["output"]
     assert (read.name, written.name) == (definition.source.shown, definition.sink.shown)
     assert (read.source_type, written.source_type) == ("delta_table", "delta_table")

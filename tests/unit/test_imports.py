@@ -15,7 +15,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 #: room → the rooms it may import.
 MAY_IMPORT: Final = {"engine": {"engine"}, "udfs": {"engine", "udfs"}, "jobs": {"engine", "udfs", "jobs"}}
-HEAVY: Final = {"torch", "transformers", "mlflow", "pyspark", "pandas", "delta", "soundfile", "soxr", "av"}
+HEAVY: Final = {"torch", "transformers", "mlflow", "pyspark", "pandas", "delta", "soundfile", "soxr", "av", "jinja2"}
 FILES: Final = {room: sorted((ROOT / room).rglob("*.py")) for room in MAY_IMPORT}
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -90,6 +91,25 @@ def test_summary_that_cannot_be_kept_is_told(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="its rows are in the sink, but its summary could not be kept"):
         report.publish(SUMMARY, path=tmp_path / "file" / "summary.json")
+
+
+class Page:
+    """Stands in for one that reads the sink."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def html(self, summary: Summary) -> str:
+        return f"<p>{summary.run_id}</p>"
+
+
+def test_a_page_is_written_where_it_is_asked_for_and_told_where_it_cannot_be(tmp_path: Path) -> None:
+    page: Any = Page(tmp_path / "deep" / "run.html")
+    report.publish(SUMMARY, page=page)
+    assert page.path.read_text() == "<p>0123456789abcdef-1</p>"
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="its rows are in the sink, but its page could not be made: FileExistsError"):
+        report.publish(SUMMARY, page=Page(tmp_path / "file" / "run.html"))  # type: ignore[arg-type]
 
 
 def test_what_was_written_stands_beside_what_was_planned() -> None:

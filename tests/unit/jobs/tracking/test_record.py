@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jobs.definition import JobDefinition, made
 from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.report import publish
 from jobs.summary import Planned, Summary
-from jobs.tracking.record import Record, split
+from jobs.tracking.record import PAGE, Record, split
 
 SUMMARY = Summary(
     job="reviews",
@@ -94,6 +95,32 @@ def test_too_many_failed_rows_are_a_failed_run_with_its_summary(experiment: str)
         fail()
     (found,) = runs(experiment)
     assert (found.info.status, found.data.metrics["failed"]) == ("FAILED", 10)
+
+
+class Page:
+    """Stands in for one that reads the sink."""
+
+    path = None
+
+    def html(self, summary: Summary) -> str:
+        if not summary.failed:
+            raise OSError("a file is gone")
+        return f"<p>{summary.run_id}</p>"
+
+
+def test_the_page_of_a_run_is_one_of_its_artifacts(experiment: str, caplog: pytest.LogCaptureFixture) -> None:
+    import mlflow
+
+    page: Any = Page()
+    with record() as opened:
+        publish(SUMMARY, record=opened, page=page)
+    (found,) = runs(experiment)
+    assert mlflow.artifacts.load_text(f"{found.info.artifact_uri}/{PAGE}") == "<p>0123456789abcdef-1</p>"
+    assert caplog.messages == []
+    with record() as opened:
+        publish(replace(SUMMARY, failed=0), record=opened, page=page)
+    assert [line.rpartition("(")[2] for line in caplog.messages] == ["OSError: a file is gone)"]
+    assert {run.data.metrics["failed"] for run in runs(experiment)} == {10, 0}
 
 
 def test_without_a_server_nothing_is_told(
