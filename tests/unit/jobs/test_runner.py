@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,9 +23,10 @@ def test_a_version_of_the_table_beside_the_sink_is_none_of_the_sink(
     def stop(*_: Any) -> None:
         raise reached
 
-    monkeypatch.setattr(runner, "_stream", stop)
-    commits: Any = SimpleNamespace(totals=Totals(commits=1, sink_version=3))
+    monkeypatch.setattr(runner.stream, "drain", stop)
+    bounded = SimpleNamespace(trigger=None)
+    commits: Any = SimpleNamespace(definition=bounded, totals=Totals(commits=1, sink_version=3))
     nothing: Any = None
     found = Epochs(current=Epoch(), following=following)
-    assert runner._scored(nothing, nothing, commits, nothing, found) == (reached, None)
+    assert runner._scored(nothing, nothing, commits, nothing, found, Event()) == (reached, None)
     assert commits.totals.sink_version == version
