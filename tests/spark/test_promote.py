@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,18 +13,21 @@ from typer.testing import CliRunner
 
 from engine.errors import ParameterError, SchemaError
 from engine.schema import ERROR, SCHEMAS, ddl
+from engine.scorer import Scored
 from jobs.alias import Alias
 from jobs.cli import app
 from jobs.comparison import Comparison
 from jobs.differences import NEW, OLD, Cosine, Differences, Gap, Move, differences
 from jobs.errors import DefinitionError, LimitReachedError, RunError, TooManyFailedRowsError
+from jobs.promote import _resolved as resolve_version
 from jobs.promote import _some, accept, compare
-from jobs.resolved import resolve
+from jobs.resolved import Resolved, resolve
 from jobs.runner import run
 from jobs.settings import Limits
 from tests import registries, tiny
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
+from tests.spark import plain
 from tests.spark.job import add, define, ids, sink
 
 if TYPE_CHECKING:
@@ -89,6 +92,25 @@ def to_second(definition: JobDefinition) -> Alias:
     return Alias.of(definition, "models:/sentiment@challenger")
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Callable[[], dict[str, int]]:
+    """How many rows each version is asked for in comparisons from now on."""
+
+    def watched(*given: Any) -> Resolved:
+        resolved = resolve_version(*given)
+        calls = folder / f"version-{resolved.model.ref.version}"
+
+        def count(windows: Iterator[Scored]) -> Iterator[Scored]:
+            for window in windows:
+                with calls.open("a") as told:
+                    told.write("x" * window.batch.num_rows)
+                yield window
+
+        return replace(resolved, model=plain.watched(resolved.model, count))
+
+    monkeypatch.setattr("jobs.promote._resolved", watched)
+    return lambda: {file.name: file.stat().st_size for file in sorted(folder.glob("version-*"))}
+
+
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[Comparison]:
     """The comparisons that are made from now on."""
     made: list[Comparison] = []
@@ -101,9 +123,9 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[Comparison]:
     return made
 
 
-def command(folder: Path, *options: str, answer: str | None = None) -> tuple[int, str]:
-    """Exit code and screen of ``embercast promote`` of version 2."""
-    arguments = ["promote", "models:/sentiment/2", "--job", f"{folder}/job.yaml", *options]
+def command(folder: Path, *options: str, version: str = "2", answer: str | None = None) -> tuple[int, str]:
+    """Exit code and screen of ``embercast promote``."""
+    arguments = ["promote", f"models:/sentiment/{version}", "--job", f"{folder}/job.yaml", *options]
     done = CliRunner().invoke(app, arguments, input=answer, env={"COLUMNS": "160"})
     return done.exit_code, done.output
 
@@ -112,19 +134,18 @@ def by_version(spark: SparkSession, folder: Path) -> dict[str, int]:
     return dict(Counter(row["_model_version"] for row in sink(spark, folder)))
 
 
-def test_what_differs_is_told_and_on_a_yes_all_rows_are_scored_again(
+def test_what_differs_is_told_and_on_a_no_nothing_is_changed(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(spark, tmp_path, BODIES)
     compute = {"price_per_hour": 3600.0}
     definition = define(tmp_path, CHAMPION, on_change="rescore", compute=compute)
-    run(definition, spark=spark)
     before, after = answers(sentiment, BODIES), answers(other, BODIES)
     moves = Counter((a["label"], b["label"]) for a, b in zip(before, after, strict=True) if a["label"] != b["label"])
     assert 0 < moves.total() < len(BODIES)
     apart = [abs(score(a, "positive") - score(b, "positive")) for a, b in zip(before, after, strict=True)]
 
-    made = noted(monkeypatch)
+    made, calls = noted(monkeypatch), counted(monkeypatch, tmp_path)
     code, screen = command(tmp_path, answer="n\n")
     assert code == 0
     assert "12 of 12, 12 without an error in either" in screen
@@ -132,8 +153,9 @@ def test_what_differs_is_told_and_on_a_yes_all_rows_are_scored_again(
     assert f"Point {CHAMPION} at version 2 and score 12 rows by it (rescore)?" in screen
     assert "nothing was changed" in screen
     assert not any(body in screen for body in BODIES)
-    assert (champion(), by_version(spark, tmp_path)) == ("1", {"1": 12})
+    assert (champion(), (tmp_path / "sink").exists()) == ("1", False)
 
+    assert calls() == {"version-1": 12, "version-2": 12}  # each row once
     (found,) = made
     between = found.differences
     assert (between.rows, between.answered, between.words, between.other) == (12, 12, "labels", moves.total())
@@ -154,30 +176,30 @@ def test_what_differs_is_told_and_on_a_yes_all_rows_are_scored_again(
         accept(definition, to_second(definition), broken)
     assert champion() == "1"
 
+
+def test_on_a_yes_the_rows_asked_for_are_scored_again_and_no_others(
+    spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path
+) -> None:
+    add(spark, tmp_path, BODIES[:3])
+    definition = define(tmp_path, CHAMPION, on_change="rescore")
+    run(definition, spark=spark)
     assert command(tmp_path, "--all", "--yes")[0] == 0
-    assert (champion(), by_version(spark, tmp_path), ids(spark, tmp_path)) == ("2", {"2": 12}, list(range(12)))
-    scores = [row["sentiment"]["score"] for row in sink(spark, tmp_path)]
-    assert scores == pytest.approx([row["score"] for row in after], abs=1e-5)
+    assert (champion(), by_version(spark, tmp_path), ids(spark, tmp_path)) == ("2", {"2": 3}, [0, 1, 2])
     code, screen = command(tmp_path, "--yes")
     assert code == 2
     assert "names version 2 already: there is nothing to compare" in screen
 
-
-def test_where_changes_fail_it_is_asked_what_to_do_and_new_rows_leaves_the_old_ones(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    add(spark, tmp_path, BODIES[:3])
-    run(define(tmp_path, CHAMPION, on_change="fail"), spark=spark)
     add(spark, tmp_path, BODIES[3:5], first=3)
-    code, screen = command(tmp_path, "--yes")
+    define(tmp_path, CHAMPION, on_change="fail")
+    code, screen = command(tmp_path, "--yes", version="1")
     assert code == 2
-    assert (
-        "on_change: expected what becomes of the rows that were scored before, got fail; --on-change new_rows" in screen
-    )
-    assert (champion(), by_version(spark, tmp_path)) == ("1", {"1": 3})
-    code, screen = command(tmp_path, "--yes", "--on-change", "new_rows")
-    assert (code, champion(), by_version(spark, tmp_path)) == (0, "2", {"1": 3, "2": 2})
-    assert run(define(tmp_path, CHAMPION, on_change="fail"), spark=spark).rows == 0  # nothing changed since
+    assert "on_change: expected what becomes of the rows that were scored before, got fail; --on-change new_" in screen
+    assert (champion(), by_version(spark, tmp_path)) == ("2", {"2": 3})
+    code, _ = command(tmp_path, "--yes", "--on-change", "new_rows", version="1")
+    assert (code, champion(), by_version(spark, tmp_path)) == (0, "1", {"2": 3, "1": 2})
+    scores = [row["sentiment"]["score"] for row in sink(spark, tmp_path)]
+    expected = [*answers(other, BODIES[:3]), *answers(sentiment, BODIES[3:5])]
+    assert scores == pytest.approx([row["score"] for row in expected], abs=1e-5)
 
 
 def test_only_an_alias_and_a_version_of_its_model_are_taken(tmp_path: Path) -> None:
