@@ -190,7 +190,7 @@ def test_on_a_yes_the_rows_asked_for_are_scored_again_and_no_others(
     assert "names version 2 already: there is nothing to compare" in screen
 
     add(spark, tmp_path, BODIES[3:5], first=3)
-    define(tmp_path, CHAMPION, on_change="fail")
+    define(tmp_path, CHAMPION, on_change="fail", trigger={"every": "1 minute"})  # which a promotion does not wait for
     code, screen = command(tmp_path, "--yes", version="1")
     assert code == 2
     assert "on_change: expected what becomes of the rows that were scored before, got fail; --on-change new_" in screen
