@@ -126,6 +126,38 @@ def run(
 
 
 @app.command(cls=_Command)
+def promote(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="models:/name/4.", show_default=False)],
+    file: Annotated[Path, typer.Option("--job", metavar="FILE", help="A definition that names an alias of it.")],
+    rows: Annotated[int | None, typer.Option(min=1, help="How many rows to compare.", show_default=False)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Compare all rows of the source.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    on_change: Annotated[
+        str | None,
+        typer.Option(help="new_rows or rescore, over the file's: what becomes of scored rows.", show_default=False),
+    ] = None,
+    overrides: Overrides = None,
+    variables: Variables = None,
+    summary: Summary = None,
+) -> None:
+    """Compare a version of a model with the one in use; on a yes, move the alias to it and run the job."""
+    definition = _load(file, [*(overrides or ()), *([f"on_change={on_change}"] if on_change else ())], variables)
+    from engine.errors import ParameterError
+    from jobs.alias import Alias
+    from jobs.promote import accept, compare
+
+    if rows is not None and everything:
+        raise ParameterError("expected --rows or --all, got both: leave one out")
+    alias = Alias.of(definition, model)
+    found = compare(definition, alias, spark=_session(definition), rows=rows, everything=everything)
+    _print(found)
+    if not (yes or typer.confirm(found.question)):
+        typer.echo("nothing was changed")
+        return
+    _run(accept(definition, alias, found), summary, _new_rows)
+
+
+@app.command(cls=_Command)
 def batch(
     path: Annotated[str, typer.Argument(metavar="INPUT", help="A batch file of OpenAI's, a folder or a pattern.")],
     model: Annotated[str, typer.Option(help="models:/name@alias, models:/name/3 or a folder.")],

@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice, choose_batch_tokens, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
-from jobs import epochs, feed, keys, limits, tables, trial
+from jobs import ahead, feed, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
-from jobs.errors import RunError
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
-from jobs.pending import pending
-from jobs.provenance import Provenance
 from jobs.references import mask
-from jobs.resolved import Resolved, resolve
-from jobs.storage import job_folder
+from jobs.resolved import resolve
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
 from udfs.lengths import Budget
@@ -160,13 +156,13 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     feed.check(spark, definition)
     taken = trial.take(spark, resolved)
     tried = trial.try_out(spark, taken)
-    ahead = _ahead(spark, resolved)
-    counted = ahead.counted
+    found = ahead.look(spark, resolved)
+    counted = found.counted
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
-    found = keys.look(spark, definition, everything=check_keys)
+    looked = keys.look(spark, definition, everything=check_keys)
     expected = trial.expect(counted.new, tried, resolved.slots, taken.lengths)
-    against = [*obstacles(spark, definition), ahead.refusal, limits.exceeded(definition, expected)]
+    against = [*obstacles(spark, definition), found.refusal, limits.exceeded(definition, expected)]
     refused = [f"a run would be refused now: {text}" for text in against if text is not None]
     half, failed = _half(spark, taken, tried), _failed(tried)
     return Plan(
@@ -194,19 +190,19 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         ),
         slots=resolved.slots,
         half=half,
-        keys=found,
+        keys=looked,
         tried=taken.rows.num_rows,
         failed=failed,
         warnings=(
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
             *refusals(tables.read_rows(spark, definition), definition),
-            *_warnings(definition, found, half, taken.rows.num_rows, failed),
+            *_warnings(definition, looked, half, taken.rows.num_rows, failed),
         ),
         notes=(*model.ref.notes, *_going_on(definition)),
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
-        changed=ahead.changed,
+        changed=found.changed,
         on_change=definition.on_change,
         rescore=trial.expect(counted.rows, tried, resolved.slots, taken.lengths),
     )
@@ -215,31 +211,6 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
 def _going_on(definition: JobDefinition) -> Iterator[str]:
     if definition.trigger is not None:
         yield f"a run goes on until it is stopped, a commit every {definition.trigger.every} at most"
-
-
-@dataclass(frozen=True)
-class _Ahead:
-    """What a run would find: rows, what is another than at the last run, and why it would be refused for that."""
-
-    counted: tables.Count
-    changed: tuple[str, ...] = ()
-    refusal: str | None = None
-
-
-def _ahead(spark: SparkSession, resolved: Resolved) -> _Ahead:
-    definition, first = resolved.definition, epochs.Epoch()
-    if not tables.sink_exists(spark, definition):
-        return _Ahead(pending(spark, definition, definition.sink.delta, None, first.checkpoint))
-    folder = job_folder(spark, definition, tables.location_of(spark, definition.sink.delta))
-    before, now = epochs.Epochs.read(folder), Provenance.of(resolved.model)
-    changed = tuple(epochs.changes(before, now))
-    try:
-        found = before.next(now, definition.on_change, scored=lambda: tables.has_rows(spark, definition))
-        refusal = None
-    except RunError as error:
-        found, refusal = before, str(error)
-    place = epochs.target(definition, folder, found)
-    return _Ahead(pending(spark, definition, place, folder, found.scoring.checkpoint), changed, refusal)
 
 
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:

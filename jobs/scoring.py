@@ -34,7 +34,7 @@ def sink_rows(batch: DataFrame, resolved: Resolved, run_id: str) -> tuple[DataFr
     sink = definition.sink
     refused = [REFUSED] if definition.source.format == FORMAT else []
     names = dict.fromkeys([*sink_columns(definition), *resolved.columns, *refused])
-    rows = seeds.add(_spread(batch, resolved.slots).select(*names), model, definition.source.row_key)
+    rows = seeds.add(spread(batch, resolved.slots).select(*names), model, definition.source.row_key)
     scored = score(rows, model=model, input=resolved.inputs, output=sink.output, stats=_STATS, took=_TOOK)
     counts = Observation()
     counted = {of.name: f.sum(f"{_STATS}.{of.name}") for of in fields(Stats)} | _spread_of(_TOOK)
@@ -67,6 +67,7 @@ def _provenance(resolved: Resolved, run_id: str) -> list[Any]:
     ]
 
 
-def _spread(batch: DataFrame, slots: int) -> DataFrame:
+def spread(rows: DataFrame, slots: int) -> DataFrame:
+    """The rows in as many parts as tasks run at once, or more."""
     # A small source may lie in one file: one worker would score while the others wait.
-    return batch if batch.rdd.getNumPartitions() >= slots else batch.repartition(slots)
+    return rows if rows.rdd.getNumPartitions() >= slots else rows.repartition(slots)

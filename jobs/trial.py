@@ -5,6 +5,7 @@ Runs on the driver, which starts the Spark jobs; the rows it takes are bounded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,7 +112,7 @@ def try_out(spark: SparkSession, taken: Taken) -> Trial:
     results, stats = _score(spark, windowed, pa.concat_tables([rows, rows]))
     first, second = _halves(stats, rows.num_rows)
     distinct = second["rows"] - second["nulls"] - second["duplicates"]
-    seconds = _seconds(second, resolved.model.device.value)
+    seconds = seconds_of(second, resolved.model.device.value)
     results = results[rows.num_rows :]
     return Trial(
         results,
@@ -172,12 +173,15 @@ def _writing(rows: int, texts: writing.Texts, per_s: float) -> Writing:
     )
 
 
-def _first(spark: SparkSession, resolved: Resolved, count: int) -> DataFrame:
+def whole(rows: DataFrame, resolved: Resolved) -> DataFrame:
+    """The rows that have all required inputs: the key and what scoring reads."""
     required = [resolved.inputs[role.name] for role in resolved.model.schema.inputs if role.required]
     names = dict.fromkeys([*resolved.definition.source.row_key, *resolved.columns])
-    whole = " AND ".join(f"`{name}` IS NOT NULL" for name in required)
-    rows = tables.read_some(spark, resolved.definition, count).where(whole).select(*names)
-    return rows.limit(count)
+    return rows.where(" AND ".join(f"`{name}` IS NOT NULL" for name in required)).select(*names)
+
+
+def _first(spark: SparkSession, resolved: Resolved, count: int) -> DataFrame:
+    return whole(tables.read_some(spark, resolved.definition, count), resolved).limit(count)
 
 
 def _score(
@@ -204,7 +208,10 @@ def _halves(windows: list[dict[str, Any]], rows: int) -> tuple[dict[str, Any], d
     return halves
 
 
-def _seconds(window: dict[str, Any], device: str) -> float:
-    # Encoding runs beside forward: on a GPU the slower of the two counts, on a CPU they share the cores.
-    encode, forward = window["encode_s"], window["forward_s"] + window["decode_s"]
+def seconds_of(spent: Mapping[str, Any], device: str) -> float:
+    """Seconds that a warm worker needs for what these stats count.
+
+    Encoding runs beside forward: on a GPU the slower of the two counts, on a CPU they share the cores.
+    """
+    encode, forward = spent["encode_s"], spent["forward_s"] + spent["decode_s"]
     return float(encode + forward if device == "cpu" else max(encode, forward))

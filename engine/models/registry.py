@@ -123,6 +123,12 @@ def pin(uri: str) -> tuple[str, str | None]:
     return f"models:/{found['name']}/{version}", version
 
 
+def registered(uri: str) -> tuple[str, str | None] | None:
+    """The name and the alias, where one is written, of a registered model's URI; None for any other."""
+    found = _REGISTERED.fullmatch(uri)
+    return None if found is None else (found["name"], found["alias"])
+
+
 def _version(uri: str, name: str, alias: str | None, version: str | None) -> str:
     import mlflow
     from mlflow.exceptions import MlflowException

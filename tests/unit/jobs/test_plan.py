@@ -17,7 +17,7 @@ from jobs.keys import Keys
 from jobs.plan import Plan
 from jobs.sample import Sample, brief
 from jobs.summary import Audio, Planned, Writing, duration, rate
-from jobs.trial import NONE, Trial, _seconds, expect
+from jobs.trial import NONE, Trial, expect, seconds_of
 from jobs.writing import Texts
 
 KEYS = Keys(rows=6, whole=True, nulls=0, duplicates=0, examples=())
@@ -144,9 +144,9 @@ def test_recordings_whose_headers_tell_nothing_take_time_by_rows() -> None:
 
 def test_encoding_runs_beside_forward_on_a_gpu_only() -> None:
     window = {"encode_s": 3.0, "forward_s": 1.0, "decode_s": 0.5}
-    assert _seconds(window, "cpu") == 4.5
-    assert _seconds(window, "cuda:0") == 3.0
-    assert _seconds({**window, "encode_s": 0.1}, "cuda:0") == 1.5
+    assert seconds_of(window, "cpu") == 4.5
+    assert seconds_of(window, "cuda:0") == 3.0
+    assert seconds_of({**window, "encode_s": 0.1}, "cuda:0") == 1.5
 
 
 def classified(error: Any = None, **scores: float) -> dict[str, Any]:
