@@ -139,6 +139,9 @@ def promote(
     overrides: Overrides = None,
     variables: Variables = None,
     summary: Summary = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="PATH", help="Write what differs there.", show_default=False)
+    ] = None,
 ) -> None:
     """Compare a version of a model with the one in use; on a yes, move the alias to it and run the job."""
     definition = _load(file, [*(overrides or ()), *([f"on_change={on_change}"] if on_change else ())], variables)
@@ -151,6 +154,10 @@ def promote(
     alias = Alias.of(definition, model)
     found = compare(definition, alias, spark=_session(definition), rows=rows, everything=everything)
     _print(found)
+    if page is not None:
+        from jobs.page.render import compared
+
+        page.write_text(compared(found), encoding="utf-8")
     if not (yes or typer.confirm(found.question)):
         typer.echo("nothing was changed")
         return

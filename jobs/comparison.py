@@ -76,15 +76,21 @@ class Comparison:
 
         sides = [f"version {side.version}" for side in (self.old, self.new)]
         shown = Table("", *sides, title=Text(f"{self.job} ({self.identity}): {self.alias}"), title_justify="left")
-        for name, *texts in self._sides():
+        for name, *texts in self.sides():
             shown.add_row(name, *map(Text, texts))  # Text: brackets in values are no markup
         differs = Table(show_header=False)
-        for name, text in self._lines():
+        for name, text in self.lines():
             differs.add_row(name, Text(text))
-        warning = [] if self.refusal is None else [Text(mask(f"warning: a run would be refused: {self.refusal}"))]
+        warning = [] if self.refused is None else [Text(f"warning: {self.refused}")]
         return Group(shown, differs, *warning)
 
-    def _sides(self) -> Iterator[tuple[str, str, str]]:
+    @property
+    def refused(self) -> str | None:
+        """That the run would be refused, and why."""
+        return None if self.refusal is None else mask(f"a run would be refused: {self.refusal}")
+
+    def sides(self) -> Iterator[tuple[str, str, str]]:
+        """Name, and what the old and the new version have of it."""
         old, new, found = self.old, self.new, self.differences
         yield "bundle", f"{old.digest[:12]}, {old.dtype}", f"{new.digest[:12]}, {new.dtype}"
         yield "failed", _failed(found.old_failed), _failed(found.new_failed)
@@ -95,7 +101,8 @@ class Comparison:
         if old.price is not None and new.price is not None:
             yield "their price", f"{old.price:,.2f}", f"{new.price:,.2f}"
 
-    def _lines(self) -> Iterator[tuple[str, str]]:
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Name and words of each difference, and what a run would do."""
         found = self.differences
         yield (
             "rows compared",

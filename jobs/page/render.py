@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from jobs.page.charts import charts
 from jobs.page.counts import counts
@@ -14,10 +14,9 @@ from jobs.page.figures import Figures, figures
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from jobs.comparison import Comparison
     from jobs.definition import JobDefinition
     from jobs.summary import Summary
-
-_TEMPLATE: Final = "page.html.j2"
 
 
 @dataclass
@@ -47,18 +46,26 @@ class Page:
 
 def render(shown: Figures) -> str:
     """HTML with all that it needs. Words are escaped, whoever wrote them."""
+    drawn = [one.as_dict() for one in charts(shown)]
+    return _filled("page.html.j2", shown=shown, figures=shown.as_dict(), charts=drawn, plotly=_plotly())
+
+
+def compared(shown: Comparison) -> str:
+    """HTML of two versions compared: what the terminal shows, and all figures as JSON."""
+    return _filled("promotion.html.j2", shown=shown)
+
+
+def _filled(template: str, **values: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-    loader = PackageLoader("jobs", "page")
     made = Environment(
-        loader=loader,
+        loader=PackageLoader("jobs", "page"),
         autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn = [one.as_dict() for one in charts(shown)]
-    return made.get_template(_TEMPLATE).render(shown=shown, figures=shown.as_dict(), charts=drawn, plotly=_plotly())
+    return made.get_template(template).render(**values)
 
 
 def _plotly() -> str:

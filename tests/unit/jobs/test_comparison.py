@@ -8,7 +8,9 @@ from rich.console import Console
 
 from jobs.comparison import Comparison, Side
 from jobs.differences import Cosine, Differences, Gap, Move
+from jobs.page.render import compared
 from jobs.summary import Planned
+from tests.pages import held
 
 
 def side(version: str, rows_per_s: float) -> Side:
@@ -108,3 +110,14 @@ def test_a_comparison_is_json_and_asks_of_no_rows_where_none_are_to_score() -> N
     made = comparison(LABELLED)
     assert json.loads(json.dumps(made.as_dict()))["differences"]["moves"] == [{"old": "[b]", "new": "bad", "rows": 3}]
     assert made.question == "Point models:/sentiment@champion at version 4 and score no row?"
+
+
+def test_the_page_says_what_the_screen_says() -> None:
+    made = replace(comparison(LABELLED), refusal="limits.max_rows allows 5")
+    page = compared(made)
+    for name, old, new in made.sides():
+        assert f"<tr><th>{name}</th><td>{old}</td><td>{new}</td></tr>" in page
+    assert "<td>[b] → bad: 3</td>" in page
+    assert '<p class="ended">a run would be refused: limits.max_rows allows 5</p>' in page
+    assert held(page, "figures")["differences"]["gaps"][0]["largest"] == 0.5
+    assert "<b>" not in compared(replace(made, job="<b>"))
