@@ -24,10 +24,12 @@ def renewed(page: Path) -> str:
 
 
 def table(name: str) -> str:
-    """A table by name: ``row errors``, ``function keys``, ``job keys``, ``job keys source``, ``inputs of TASK``, …"""
+    """A table by name: ``row errors``, ``function keys``, ``job keys``, ``job keys source``, ``inputs of TASK``,
+    ``faults of rows``, …
+    """
     kind, _, rest = name.partition(" of ")
-    if kind in _OF_TASK:
-        return _OF_TASK[kind](rest)
+    if kind in _OF:
+        return _OF[kind](rest)
     if name == "row errors":
         return _row_errors()
     if name == "function keys":
@@ -62,7 +64,17 @@ def _output(task: str) -> str:
     return _markdown(("field", "type"), [(f"`{f.name}`", f"`{ddl(f.type)}`") for f in schema_of(task).output.fields])
 
 
-_OF_TASK: Final = {"inputs": _inputs, "params": _params, "output": _output}
+def _faults(kind: str) -> str:
+    from tests.faults import declared
+
+    def link(file: str) -> str:
+        return f"[{Path(file).stem}](../{file})"
+
+    rows = [(one.name, one.seen, one.left, link(one.file)) for one in declared() if one.of == kind]
+    return _markdown(("what goes wrong", "what is seen", "what is left to do", "test"), rows)
+
+
+_OF: Final = {"inputs": _inputs, "params": _params, "output": _output, "faults": _faults}
 
 
 def _row_errors() -> str:

@@ -83,6 +83,7 @@ ROW_ERROR_CODES: Final[Mapping[str, bool]] = {
     "decode_failed": False,  # turning this row's output into the struct raised
     "schema_mismatch": False,  # a foreign model's result does not fit the struct that was pinned
     "non_finite": False,  # the model's output holds NaN or Inf
+    "worker_killed": False,  # the process that scored this row ended or hung, among others and alone
     "out_of_memory": True,  # this row alone does not fit the device's memory, or the temporary folder
 }
 

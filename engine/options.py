@@ -36,6 +36,8 @@ class Compute:
         batch_tokens: padded tokens a micro-batch holds at most; ``auto`` chooses by device and model.
         threads: CPU threads a worker uses; ``auto`` is what Spark gave to the task.
         backend: auto, transformers or vllm: what writes the texts of a task that writes.
+        max_seconds_per_batch: after which a process that is still in one micro-batch ends itself, so that another one
+            tries; None waits for ever. For processes that do nothing else, as Spark's workers.
         window_rows, window_bytes: bounds of the window within which rows are sorted and equal inputs are scored once.
     """
 
@@ -44,6 +46,7 @@ class Compute:
     batch_tokens: int | str = "auto"
     threads: int | str = "auto"
     backend: str = "auto"
+    max_seconds_per_batch: float | None = None
     window_rows: int = 8192
     window_bytes: int = 32 << 20
 
@@ -59,6 +62,10 @@ class Compute:
             value = getattr(self, name)
             if value != "auto" and not _positive(value):
                 raise ParameterError(f"expected {name} to be auto or a whole number above 0; got {value!r}")
+        if self.max_seconds_per_batch is not None and not self.max_seconds_per_batch > 0:
+            raise ParameterError(
+                f"expected max_seconds_per_batch to be a number above 0; got {self.max_seconds_per_batch!r}"
+            )
         for name in ("window_rows", "window_bytes"):
             if not _positive(getattr(self, name)):
                 raise ParameterError(f"expected {name} to be a whole number above 0; got {getattr(self, name)!r}")

@@ -25,7 +25,7 @@ def assemble(
     structs = [_succeeded(schema, part) for _, part in parts]
     if failures:
         positions.append(np.fromiter(failures, np.int64, len(failures)))
-        structs.append(_failed(schema, failures))
+        structs.append(failed(schema, failures))
     if not structs:
         return pa.nulls(distinct.inverse.size, schema.output)
     scored = np.concatenate(positions)
@@ -40,7 +40,8 @@ def _succeeded(schema: TaskSchema, part: pa.StructArray) -> pa.StructArray:
     return pa.StructArray.from_arrays([*part.flatten(), pa.nulls(len(part), ERROR)], fields=schema.output.fields)
 
 
-def _failed(schema: TaskSchema, failures: Failures) -> pa.StructArray:
+def failed(schema: TaskSchema, failures: Failures) -> pa.StructArray:
+    """A struct [failures] for each row that failed: its error, all other fields null."""
     errors = [{"code": e.code, "message": e.message, "retryable": e.retryable} for e in failures.values()]
     empty = [pa.nulls(len(errors), field.type) for field in schema.fields]
     return pa.StructArray.from_arrays([*empty, pa.array(errors, ERROR)], fields=schema.output.fields)

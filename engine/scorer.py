@@ -17,6 +17,7 @@ import pyarrow as pa
 from engine.batching import Failures, Index, Outputs, isolate, micro_batches, windows
 from engine.distinct import Distinct, combined_codes, distinct
 from engine.errors import ParameterError, RowError
+from engine.hang import ends_after
 from engine.options import Column, Compute, Request
 from engine.prefetch import prefetched
 from engine.results import assemble
@@ -116,7 +117,12 @@ class Scorer:
 
     def _micro_batch(self, group: Group, items: Index, stats: Stats) -> None:
         lengths = group.encoded.lengths
-        done, failures = isolate(lambda part: self.task.forward(group.encoded, part), items, code="forward_failed")
+
+        def forward(part: Index) -> Any:
+            with ends_after(self.compute.max_seconds_per_batch):
+                return self.task.forward(group.encoded, part)
+
+        done, failures = isolate(forward, items, code="forward_failed")
         group.outputs.failures.update(failures)
         for part, values in done:
             group.outputs.put(part, values)

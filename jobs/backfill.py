@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from engine.errors import SchemaError
-from jobs import letters, limits, tables
+from jobs import causes, letters, limits, tables
 from jobs.commits import Totals, version_of_run
 from jobs.lease import Lease
 from jobs.references import reveal
@@ -44,7 +44,7 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     _check(spark, resolved)
     location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
     folder = job_folder(spark, definition, location)
-    with Lease(folder, run_id) as lease:
+    with causes.told(definition), Lease(folder, run_id) as lease:
         rows = tables.read_source(spark, definition)
         planned = expected(spark, resolved, rows.count())
         lease.rows = planned.rows

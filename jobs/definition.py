@@ -170,7 +170,7 @@ class JobDefinition(Section):
         return engine.options.Request(inputs=inputs, params=self.params)
 
     def compute_options(self) -> engine.options.Compute:
-        """Dtype, device, token budget, threads and backend, as asked for."""
+        """Dtype, device, token budget, threads, backend and patience, as asked for."""
         asked = self.compute
         return engine.options.Compute(
             dtype=asked.dtype,
@@ -178,6 +178,7 @@ class JobDefinition(Section):
             batch_tokens=asked.batch_tokens,
             threads=asked.threads,
             backend=asked.backend,
+            max_seconds_per_batch=asked.max_seconds_per_batch,
         )
 
 

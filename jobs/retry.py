@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from jobs import letters, limits, merging, tables
+from jobs import causes, letters, limits, merging, tables
 from jobs.commits import Totals, version_of_run
 from jobs.epochs import Epochs
 from jobs.errors import RunError
@@ -44,7 +44,7 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     run_id = new_run_id(definition)
     resolved = resolve(spark, definition)
     folder = _folder(spark, resolved)
-    with Lease(folder, run_id) as lease:
+    with causes.told(definition), Lease(folder, run_id) as lease:
         rows = _failed(spark, definition)
         count = rows.count()
         planned = expected(spark, resolved, count)

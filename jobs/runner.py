@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
-from jobs import changes, epochs, feed, letters, limits, stopping, stream, tables, trial
+from jobs import causes, changes, epochs, feed, letters, limits, stopping, stream, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits, Totals
 from jobs.errors import LimitReachedError, TooManyFailedRowsError
@@ -62,7 +62,7 @@ def run(
     source = tables.stream_source(spark, definition)
     location = tables.create(spark, definition.sink.delta, resolved.sink_schema)
     folder = job_folder(spark, definition, location)
-    with Lease(folder, run_id) as lease:
+    with causes.told(definition), Lease(folder, run_id) as lease:
         found = epochs.begin(spark, definition, folder, Provenance.of(resolved.model))
         place = epochs.target(definition, folder, found)
         planned = expected(spark, resolved, pending(spark, definition, place, folder, found.scoring.checkpoint).new)

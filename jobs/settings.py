@@ -34,6 +34,13 @@ class ComputeSection(Section):
         description="auto, transformers or vllm: what writes the texts of a task that writes",
         examples=["auto"],
     )
+    max_seconds_per_batch: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="the seconds that a worker may take for a micro-batch before it is taken for hung, a number",
+        examples=[600],
+    )
     weights_path: Text | None = Field(
         default=None, description="a folder that every host sees, for the weights", examples=["/mnt/shared/weights"]
     )

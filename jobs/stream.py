@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
-from jobs import changes
+from jobs import causes, changes
 from jobs.errors import RunError
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def _query(source: DataFrame, commits: Commits, folder: Folder, **trigger: Any) 
         if commits.failure is not None:
             raise commits.failure from None
         changed = changes.source_changed(error, commits.resolved.definition)
-        raise changed or RunError(f"the stream of {commits.resolved.definition.source.shown} ended: {error}") from error
+        known = changed or causes.of(error, commits.resolved.definition)
+        raise known or RunError(f"the stream of {commits.resolved.definition.source.shown} ended: {error}") from error
     finally:
         query.stop()
 

@@ -25,14 +25,14 @@ from engine.scorer import Scored
 from engine.tasks import PYFUNC, task_class
 from engine.tasks.check import check
 from engine.tasks.params import parse_params
-from udfs import foreign
+from udfs import apart, foreign
 from udfs.columns import check_columns, check_roots, roles
 from udfs.foreign import Sample
 from udfs.hardware import probe
 from udfs.logged import over_logged
 from udfs.storage import storage_of
 from udfs.weights import Weights, ship
-from udfs.worker import Descriptor
+from udfs.worker import Descriptor, attempt
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -229,7 +229,8 @@ def _mapper(
     def score_partition(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         start = time.perf_counter()
         named = (pa.RecordBatch.from_arrays(batch.columns, names=names) for batch in batches)
-        windows = descriptor.score(named)
+        # A task that was tried before may have died of one of its rows.
+        windows = apart.score(descriptor, named) if attempt() else descriptor.score(named)
         marked = ((window, False) for window in windows) if took is None else _with_last(windows)
         for scored, last in marked:
             rows = scored.batch.num_rows

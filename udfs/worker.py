@@ -97,6 +97,16 @@ def task_resources() -> tuple[int | None, str | None]:
     return context.cpus(), gpu.addresses[0] if gpu is not None else None
 
 
+def attempt() -> int:
+    """How often the running task was tried before; 0 where there is no task."""
+    if "pyspark" not in sys.modules:
+        return 0
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return 0 if context is None else int(context.attemptNumber())
+
+
 def _use_threads(threads: int) -> None:
     import torch
 

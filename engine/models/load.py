@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +57,16 @@ def load(path: Path, device: str, backend: str = "transformers") -> LoadedModel:
     asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
     """
     return _load(path, device, backend, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
+
+
+def forget() -> None:
+    """Lets go of every model that is kept, and gives the memory of a GPU back."""
+    import torch
+
+    _load.cache_clear()
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _identity(file: Path) -> tuple[int, int, int]:

@@ -30,12 +30,12 @@ def make(loaded: LoadedModel) -> Backend:
     """
     folder = checkpoint(loaded.model, loaded.manifest)
     if (folder, loaded.device) not in _engines:
-        _stop_all()
+        stop()
         _engines[folder, loaded.device] = _start(folder, loaded)
     return VllmBackend(_engines[folder, loaded.device])
 
 
-def _stop_all() -> None:
+def stop() -> None:
     """Gives back the memory that the last model's engine holds, whoever still has a hand on it."""
     while _engines:
         _engines.popitem()[1].llm_engine.engine_core.shutdown()

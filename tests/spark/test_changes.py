@@ -9,6 +9,7 @@ import pytest
 
 from jobs.errors import SourceChangedError
 from jobs.runner import run
+from tests.faults import fault
 from tests.spark.job import add, define, ids, rows
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.spark
 UPDATED = "rows of the source were updated, or it was overwritten"
 
 
+@fault(
+    "rows of the source are updated, deleted, merged or overwritten between two runs",
+    of="the source",
+    seen="the run is stopped, each time: what happened to the source",
+    left="run the job under another name into another sink, or write `changes: rescore`",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -44,6 +51,12 @@ def test_changed_rows_of_a_delta_source_stop_the_run(
     assert ids(spark, tmp_path) == [0, 1, 2]
 
 
+@fault(
+    "the source is replaced by another table at its path",
+    of="the source",
+    seen="the run is stopped: it is another table than at the last run",
+    left="run the job under another name into another sink",
+)
 def test_another_table_at_the_same_path_stops_the_run(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, ["one"])
@@ -54,6 +67,12 @@ def test_another_table_at_the_same_path_stops_the_run(spark: SparkSession, senti
         run(definition, spark=spark)
 
 
+@fault(
+    "OPTIMIZE of the source between two runs",
+    of="the source",
+    seen="nothing",
+    left="nothing",
+)
 def test_compaction_is_no_change(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     for first in range(3):
@@ -65,6 +84,12 @@ def test_compaction_is_no_change(spark: SparkSession, sentiment: Path, tmp_path:
     assert ids(spark, tmp_path) == [0, 1, 2, 3]
 
 
+@fault(
+    "columns of the source are added, dropped or renamed (ALTER TABLE)",
+    of="the source",
+    seen="the run is stopped: which columns are new, gone or of another type",
+    left="if it is meant, run once with `--accept-schema`",
+)
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -98,6 +123,12 @@ def test_an_added_column_can_be_accepted_once(spark: SparkSession, sentiment: Pa
     assert ids(spark, tmp_path) == [0, 1, 2]
 
 
+@fault(
+    "files of the source are gone or written over",
+    of="the source",
+    seen="the run is stopped: which files",
+    left="run the job under another name into another sink",
+)
 @pytest.mark.parametrize("change", ["gone", "written over"])
 def test_changed_files_stop_the_run(spark: SparkSession, sentiment: Path, tmp_path: Path, change: str) -> None:
     import os

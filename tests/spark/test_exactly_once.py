@@ -17,6 +17,7 @@ import pytest
 from jobs.errors import RunError
 from jobs.runner import run
 from tests import tiny
+from tests.faults import fault
 from tests.spark.job import add, define, ids, sink
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ def run_and_die(folder: Path, where: str) -> None:
     assert done.returncode == 9, done.stderr
 
 
+@fault(
+    "the driver is killed between a write and its checkpoint",
+    of="processes",
+    seen="the run ends; the next one finds the batch in the sink and does not score it again",
+    left="run the job again",
+)
 def test_driver_killed_between_write_and_checkpoint_doubles_nothing(
     spark: SparkSession, sentiment: Path, tmp_path: Path
 ) -> None:
@@ -68,6 +75,12 @@ def test_driver_killed_between_write_and_checkpoint_doubles_nothing(
     assert runs[0] != runs[10] == summary.run_id
 
 
+@fault(
+    "the driver is killed before it writes",
+    of="processes",
+    seen="the run ends; nothing of the batch is in the sink",
+    left="run the job again",
+)
 def test_driver_killed_before_the_write_loses_nothing(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, [f"text {i}" for i in range(20)])
@@ -77,6 +90,12 @@ def test_driver_killed_before_the_write_loses_nothing(spark: SparkSession, senti
     assert ids(spark, tmp_path) == list(range(20))
 
 
+@fault(
+    "a Python worker is killed while it scores",
+    of="processes",
+    seen="nothing: its task is tried again",
+    left="nothing",
+)
 def test_worker_killed_while_it_scores_loses_and_doubles_nothing(
     spark: SparkSession, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -122,6 +141,12 @@ def mapped() -> list[tuple[int, str]]:
     return found
 
 
+@fault(
+    "the job's progress is lost",
+    of="the sink",
+    seen="no row is scored: scoring from the start would double rows",
+    left="put the folder back, or run the job under another name",
+)
 def test_lost_progress_is_noticed_before_rows_are_doubled(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, ["one", "two"])
@@ -132,6 +157,12 @@ def test_lost_progress_is_noticed_before_rows_are_doubled(spark: SparkSession, s
     assert ids(spark, tmp_path) == [0, 1]
 
 
+@fault(
+    "the job's transaction id is used up by another hand",
+    of="the sink",
+    seen="the run ends: Delta left its commit out",
+    left="run the job under another name",
+)
 def test_commit_that_delta_leaves_out_is_noticed(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     """Delta skips a transaction id at or below the recorded one without a word."""
     definition = define(tmp_path, sentiment)
@@ -144,6 +175,12 @@ def test_commit_that_delta_leaves_out_is_noticed(spark: SparkSession, sentiment:
         run(definition, spark=spark)
 
 
+@fault(
+    "VACUUM and OPTIMIZE of the sink between two runs",
+    of="the sink",
+    seen="nothing",
+    left="nothing",
+)
 def test_vacuum_keeps_the_progress(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, ["one", "two"])

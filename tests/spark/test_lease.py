@@ -18,6 +18,7 @@ from jobs.errors import LeaseHeldError
 from jobs.lease import FILE, Lease
 from jobs.runner import run
 from jobs.storage import Folder
+from tests.faults import fault
 from tests.spark.job import add, define, ids
 
 if TYPE_CHECKING:
@@ -83,6 +84,12 @@ def test_lease_is_renewed_and_its_loss_is_noticed(folder: Folder, monkeypatch: p
     assert json.loads(folder.read(FILE))["run"] == "r9"  # another's is not removed
 
 
+@fault(
+    "a run begins while another process holds the job",
+    of="runs",
+    seen="it is refused before a row is read",
+    left="wait for the other run",
+)
 def test_run_that_finds_a_lease_scores_nothing(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, ["one"])

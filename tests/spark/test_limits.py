@@ -16,6 +16,7 @@ from jobs.plan import plan
 from jobs.runner import run
 from jobs.storage import job_folder
 from jobs.tables import location_of
+from tests.faults import fault
 from tests.spark.job import add, define, ids, rows, sink
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ def three_files(spark: SparkSession, folder: Path) -> None:
         add(spark, folder, BODIES, first=3 * at)
 
 
+@fault(
+    "a run would exceed `limits`",
+    of="runs",
+    seen="it is refused by `plan` and by `run`: which limit, by how much",
+    left="raise the limit, or score less at once",
+)
 def test_a_run_over_its_rows_is_refused_by_plan_and_by_run(
     spark: SparkSession, sentiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +70,12 @@ def test_a_price_is_planned_beside_what_the_run_cost(spark: SparkSession, sentim
         run(dear, spark=spark)
 
 
+@fault(
+    "a run reaches `limits` under way",
+    of="runs",
+    seen="it ends at a commit with its summary",
+    left="run the job again",
+)
 def test_a_run_ends_at_a_commit_and_the_next_one_goes_on(
     spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +98,12 @@ def test_a_run_ends_at_a_commit_and_the_next_one_goes_on(
     assert {(one.model, one.dtype) for one in found} == {(str(sentiment), "float32")}
 
 
+@fault(
+    "so many rows fail that the rest can not make up for it",
+    of="rows",
+    seen="the run ends early: how many failed, and how they are listed",
+    left="mend what fails; `embercast errors` lists it",
+)
 def test_a_run_that_is_lost_ends_early(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     broken = rows(spark, ["x"] * 3).selectExpr("id", "product", "CAST(X'C328' AS STRING) body")
     broken.write.format("delta").save(f"{tmp_path}/source")

@@ -14,6 +14,7 @@ from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.plan import plan
 from jobs.runner import run
 from tests import tiny
+from tests.faults import fault
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
 from tests.spark.job import add, define, ids, sink
@@ -90,6 +91,12 @@ def test_rescore_replaces_all_rows_in_one_commit(
     assert run(definition, spark=spark).rows == 0
 
 
+@fault(
+    "the driver dies in the swap of a rescore, before its commit or after it",
+    of="processes",
+    seen="readers find all rows before or all rows after; the next run scores none again",
+    left="run the job again",
+)
 @pytest.mark.parametrize("when", ["before the swap", "after the swap"])
 def test_a_rescore_that_died_goes_on(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
@@ -106,6 +113,12 @@ def test_a_rescore_that_died_goes_on(
     assert scores(spark, tmp_path) == pytest.approx(expected(other, BODIES * 2), abs=1e-5)
 
 
+@fault(
+    "the model changes where `on_change` is `fail`",
+    of="the model",
+    seen="no row is scored: what changed",
+    left="write `on_change: new_rows` or `rescore`",
+)
 def test_fail_scores_nothing(spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path) -> None:
     _, definition = two_runs(spark, tmp_path, sentiment, other, on_change="fail")
     assert "and on_change is fail: nothing was scored" in plan(definition, spark=spark).warnings[0]
@@ -141,6 +154,12 @@ def test_another_release_is_a_change(
     assert (found.changed, found.planned.rows) == (("the engine was 0.1.0 and is 9.9",), 3)
 
 
+@fault(
+    "the model changes again before a rescore is done",
+    of="the model",
+    seen="the rescore begins anew with the model that there is",
+    left="nothing",
+)
 def test_a_model_that_changes_during_a_rescore_begins_it_anew(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +171,12 @@ def test_a_model_that_changes_during_a_rescore_begins_it_anew(
     assert scores(spark, tmp_path) == pytest.approx(expected(third, BODIES * 2), abs=1e-5)
 
 
+@fault(
+    "too many rows of a rescore fail",
+    of="rows",
+    seen="nothing is replaced: how many failed, and where the new rows lie",
+    left="allow more, or go back to what scored before",
+)
 def test_a_rescore_of_which_too_many_fail_replaces_nothing(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +193,12 @@ def test_a_rescore_of_which_too_many_fail_replaces_nothing(
     assert (run(allowed, spark=spark).rows, ids(spark, tmp_path)) == (0, list(range(10)))
 
 
+@fault(
+    "a driver dies before it removed a rescore that was given up",
+    of="processes",
+    seen="nothing",
+    left="nothing",
+)
 def test_what_a_rescore_that_was_given_up_left_is_not_gone_on_with(
     spark: SparkSession, sentiment: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

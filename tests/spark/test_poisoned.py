@@ -12,6 +12,7 @@ from engine.errors import ForbiddenModelError, UnsafeModelError
 from jobs.plan import plan
 from jobs.runner import run
 from tests import poison
+from tests.faults import fault
 from tests.spark.job import add, define, rows
 from udfs import register, score
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 
+@fault(
+    "the model has code or pickles that would run",
+    of="the model",
+    seen="no row is read and nothing runs: which file, and what it would have done",
+    left="write the weights as safetensors, or allow the code",
+)
 @pytest.mark.parametrize("kind", ["pickled weights", "a loader of its own", "code of the model"])
 def test_every_door_looks_first(spark: SparkSession, tmp_path: Path, kind: str) -> None:
     folder, ran = poison.logged(tmp_path / "model"), tmp_path / "ran"

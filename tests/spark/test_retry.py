@@ -14,6 +14,7 @@ from jobs.errors import RunError
 from jobs.history import failures, history
 from jobs.retry import retry
 from jobs.runner import run
+from tests.faults import fault
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
 from tests.spark.job import add, define, ids, rows, sink
@@ -124,6 +125,12 @@ def test_where_changes_fail_a_retry_fails(spark: SparkSession, sentiment: Path, 
         retry(define(tmp_path, sentiment, params={"top_k": 1}, on_change="fail"), spark=spark)
 
 
+@fault(
+    "a failed row is gone from the source before it is retried",
+    of="rows",
+    seen="it keeps its error, the others are scored again",
+    left="nothing",
+)
 def test_a_row_that_is_gone_keeps_its_error(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     add(spark, tmp_path, BODIES)
     definition = define(tmp_path, sentiment)

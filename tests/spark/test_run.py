@@ -11,6 +11,7 @@ import pytest
 from jobs.cli import app
 from jobs.errors import TooManyFailedRowsError
 from jobs.runner import run
+from tests.faults import fault
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
 from tests.spark.job import add, define, ids, rows, sink
@@ -132,6 +133,12 @@ def test_where_leaves_rows_out_and_no_empty_commit_is_made(
     assert run(definition, spark=spark).rows == 1
 
 
+@fault(
+    "a row is broken",
+    of="rows",
+    seen="it has an error of its own, the others are scored",
+    left="mend the row in the source",
+)
 def test_bad_rows_cost_only_themselves(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     add(spark, tmp_path, BODIES)
     broken = rows(spark, ["x"], first=50).selectExpr("id", "product", "CAST(X'C328' AS STRING) body")
@@ -145,6 +152,12 @@ def test_bad_rows_cost_only_themselves(spark: SparkSession, sentiment: Path, tmp
     assert [row["id"] for row in failed.collect()] == [50]
 
 
+@fault(
+    "more rows fail than `errors.max_fraction` allows",
+    of="rows",
+    seen="exit code 3; what was scored is kept, and which rows failed is said",
+    left="mend them, or allow more",
+)
 def test_too_many_failed_rows_end_with_3_and_keep_what_was_scored(
     spark: SparkSession, sentiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_mlflow: None
 ) -> None:

@@ -13,6 +13,7 @@ from jobs.definition import JobDefinition, load
 from jobs.errors import DefinitionError, LimitReachedError, RunError
 from jobs.plan import plan
 from jobs.runner import run
+from tests.faults import fault
 from tests.scoring import rows as score_rows
 from tests.scoring import scorer
 from tests.spark.job import add, define, ids, rows, sink
@@ -128,6 +129,12 @@ def test_a_job_goes_over_to_following_changes(spark: SparkSession, sentiment: Pa
     assert answers(spark, tmp_path) == expected(sentiment, {**dict(enumerate(BODIES)), 1: "say how"})
 
 
+@fault(
+    "changes are to be followed, and the source keeps no change data feed",
+    of="the source",
+    seen="no row is scored: how the feed is switched on",
+    left="switch it on, or write `changes: fail`",
+)
 def test_without_a_feed_it_is_said(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     add(spark, tmp_path, BODIES)
     for changes in ("ignore", "rescore"):
@@ -137,6 +144,12 @@ def test_without_a_feed_it_is_said(spark: SparkSession, sentiment: Path, tmp_pat
                 look(definition, spark=spark)
 
 
+@fault(
+    "the driver dies behind a MERGE, before its checkpoint",
+    of="processes",
+    seen="the run ends; the next one finds the merge and does not score it again",
+    left="run the job again",
+)
 def test_merge_replaces_rows_by_key_exactly_once(
     spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +170,12 @@ def test_merge_replaces_rows_by_key_exactly_once(
     assert spark.conf.get("spark.databricks.delta.write.txnAppId", None) is None
 
 
+@fault(
+    "keys of a merged source are not unique",
+    of="the source",
+    seen="the run ends before anything of them is in the sink: how many keys have several rows",
+    left="mend the keys, run the job again",
+)
 def test_keys_that_are_not_unique_change_nothing(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     add(spark, tmp_path, BODIES)
     add(spark, tmp_path, BODIES[:1])

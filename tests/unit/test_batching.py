@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.batching import Outputs, is_out_of_memory, isolate, micro_batches, windows
 from engine.errors import RowError
+from tests.faults import fault
 
 
 def batch(*texts: str | None) -> pa.RecordBatch:
@@ -45,6 +46,12 @@ def test_a_row_larger_than_the_window_stands_alone() -> None:
     assert [len(one) for one in windows([batch("x" * 1000, "y" * 1000)], rows=100, nbytes=10)] == [1, 1]
 
 
+@fault(
+    "rows are so large that a column of them would pass Arrow's 2 GiB",
+    of="rows",
+    seen="nothing: a large row opens a window of its own",
+    left="nothing",
+)
 def test_a_large_row_is_not_put_behind_small_ones() -> None:
     rows = [batch("x" * 100), batch("y" * 1000), batch("z" * 100)]
     assert [one.num_rows for one in windows(rows, rows=100, nbytes=500)] == [1, 1, 1]

@@ -36,6 +36,7 @@ def test_good_options_are_taken(options: dict[str, Any]) -> None:
         ({"threads": "many"}, "expected threads to be auto or a whole number above 0; got 'many'"),
         ({"threads": 1.5}, "got 1.5"),
         ({"window_rows": "auto"}, "expected window_rows to be a whole number above 0; got 'auto'"),
+        ({"max_seconds_per_batch": 0}, "expected max_seconds_per_batch to be a number above 0; got 0"),
         ({"window_bytes": -1}, "expected window_bytes to be a whole number above 0; got -1"),
     ],
 )

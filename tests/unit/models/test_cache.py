@@ -18,6 +18,7 @@ import pytest
 from engine.errors import DamagedBundleError, ModelError
 from engine.models import cache
 from engine.models.manifest import FILE, Manifest, file_digests
+from tests.faults import fault
 
 WEIGHTS = b"weights" * 1000
 
@@ -72,6 +73,12 @@ def test_a_bundle_is_written_once_and_found_again(root: Path, digest: str) -> No
     assert cache.is_whole(found)
 
 
+@fault(
+    "a bundle of weights in the cache is damaged",
+    of="storage",
+    seen="a warning; it is made again",
+    left="nothing",
+)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -200,6 +207,12 @@ def test_of_many_processes_at_once_one_writes(root: Path, digest: str, tmp_path:
     assert len((tmp_path / "told").read_text().split()) == 1
 
 
+@fault(
+    "a process is killed while it writes a bundle into the cache",
+    of="storage",
+    seen="nothing: the next one writes it anew",
+    left="nothing",
+)
 def test_a_writer_that_was_killed_is_cleaned_up_after(root: Path, digest: str) -> None:
     assert end(start(_write_and_die, root, digest)) == -signal.SIGKILL
     assert len(list((root / "bundles").glob(".writing-*"))) == 1

@@ -14,6 +14,7 @@ import pytest
 from engine.errors import ModelError
 from engine.models import cache, eviction
 from engine.models.manifest import FILE, Manifest, file_digests, sha256
+from tests.faults import fault
 from tests.unit.models.test_cache import fill
 
 BIG = 3 << 20
@@ -75,6 +76,12 @@ def test_what_a_process_holds_stays(root: Path, monkeypatch: pytest.MonkeyPatch)
     assert (one.exists(), two.exists(), three.exists()) == (True, False, True)  # the third's process held it
 
 
+@fault(
+    "a bundle was evicted from the full cache",
+    of="storage",
+    seen="nothing: it is made again",
+    left="nothing",
+)
 def test_what_went_is_made_again(root: Path) -> None:
     one = made(root, b"1" * BIG, used=100)
     eviction.make_room(root / "bundles", 0)
