@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import homes
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Of the whole demonstration, which takes two to seven minutes on two cores.
@@ -30,13 +32,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shown(root: Path) -> str:
+def shown(root: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """What the demonstration prints, on one line a paragraph; a failure shows both of its streams."""
     (root / ".demo" / "tables" / "reviews").mkdir(parents=True)  # what an earlier run left
     (root / ".demo" / "tables" / "reviews" / "old.parquet").write_text("not a table")
-    env = {**os.environ, "COLUMNS": "160"}
     command = [sys.executable, "-m", "demo"]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    with homes.home(tmp_path_factory.mktemp("cache")):
+        env = {**os.environ, "COLUMNS": "160"}
+        done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return re.sub(r"\s+", " ", done.stdout)
 
