@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -78,10 +79,13 @@ class Process:
         return scored
 
     def _start(self) -> Connection:
+        from pyspark.cloudpickle import dumps  # as Spark sends it: with classes that no module has
+
         context = multiprocessing.get_context("spawn")  # what torch and CUDA have begun does not live through a fork
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(self.descriptor, other), daemon=True)
+        pipe, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(dumps(self.descriptor), other), daemon=True)
         self._process.start()
+        self._pipe = pipe
         other.close()
         try:
             ready = self._pipe.recv()
@@ -189,10 +193,11 @@ def _release() -> None:
         sys.modules["engine.vllm.start"].stop()
 
 
-def _serve(descriptor: Descriptor, pipe: Connection) -> None:
+def _serve(pickled: bytes, pipe: Connection) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     answer: Any = None
     try:
+        descriptor: Descriptor = pickle.loads(pickled)
         for _ in descriptor.score([]):  # loads the model
             pass
     except Exception as error:
