@@ -53,3 +53,18 @@ def sink(spark: SparkSession, folder: Path) -> list[Row]:
 def ids(spark: SparkSession, folder: Path) -> list[int]:
     """The sink's ids in order, doubles shown."""
     return [row["id"] for row in sink(spark, folder)]
+
+
+def vacuum(spark: SparkSession, table: Path) -> None:
+    """Removes every file that the table's last version does not name; by few tasks, Spark lists a folder by 10,000."""
+    settings = {
+        "spark.databricks.delta.retentionDurationCheck.enabled": "false",
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": "4",
+    }
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        spark.sql(f"VACUUM delta.`{table}` RETAIN 0 HOURS")
+    finally:
+        for name in settings:
+            spark.conf.unset(name)

@@ -18,7 +18,7 @@ from jobs.errors import RunError
 from jobs.runner import run
 from tests import tiny
 from tests.faults import fault
-from tests.spark.job import add, define, ids, sink
+from tests.spark.job import add, define, ids, sink, vacuum
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -185,11 +185,7 @@ def test_vacuum_keeps_the_progress(spark: SparkSession, sentiment: Path, tmp_pat
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, ["one", "two"])
     run(definition, spark=spark)
-    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    try:
-        spark.sql(f"VACUUM delta.`{tmp_path}/sink` RETAIN 0 HOURS")
-    finally:
-        spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    vacuum(spark, tmp_path / "sink")
     spark.sql(f"OPTIMIZE delta.`{tmp_path}/sink`")
     assert run(definition, spark=spark).rows == 0
     assert ids(spark, tmp_path) == [0, 1]

@@ -16,7 +16,7 @@ from jobs.progress import Progress
 from jobs.runner import run
 from tests import tiny
 from tests.faults import fault
-from tests.spark.job import add, define, ids, sink
+from tests.spark.job import add, define, ids, sink, vacuum
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,14 +65,10 @@ def test_optimize_and_vacuum_change_nothing(spark: SparkSession, job: JobDefinit
     def tidy() -> None:
         for table in ("sink", "source"):
             spark.sql(f"OPTIMIZE delta.`{tmp_path}/{table}`")
-        spark.sql(f"VACUUM delta.`{tmp_path}/sink` RETAIN 0 HOURS")
+        vacuum(spark, tmp_path / "sink")
 
-    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
-    try:
-        done = amid(tidy)
-        summary = run(job, spark=spark)
-    finally:
-        spark.conf.unset("spark.databricks.delta.retentionDurationCheck.enabled")
+    done = amid(tidy)
+    summary = run(job, spark=spark)
     assert (len(done), summary.rows, ids(spark, tmp_path)) == (1, 6, list(range(6)))
     assert run(job, spark=spark).rows == 0
     assert ids(spark, tmp_path) == list(range(6))
