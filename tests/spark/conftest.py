@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -38,8 +38,18 @@ def spark(cache_home: Path) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random classifier with two labels, as save_pretrained writes it."""
+    return _classifier(tmp_path_factory.mktemp("sentiment"))
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same classifier with other weights."""
+    return _classifier(tmp_path_factory.mktemp("other"), seed=7)
+
+
+def _classifier(folder: Path, **options: Any) -> Path:
     labels = {0: "negative", 1: "positive"}
-    return tiny.save(tmp_path_factory.mktemp("sentiment"), id2label=labels, label2id={v: k for k, v in labels.items()})
+    return tiny.save(folder, id2label=labels, label2id={v: k for k, v in labels.items()}, **options)
 
 
 @pytest.fixture(scope="session")

@@ -29,14 +29,6 @@ pytestmark = pytest.mark.spark
 BODIES = ["a good day", "they were not there", "now"]
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same classifier with other weights."""
-    labels = {0: "negative", 1: "positive"}
-    ids_ = {name: number for number, name in labels.items()}
-    return tiny.save(tmp_path_factory.mktemp("other"), seed=7, id2label=labels, label2id=ids_)
-
-
 def scores(spark: SparkSession, folder: Path) -> list[float]:
     return [row["sentiment"]["score"] for row in sink(spark, folder)]
 

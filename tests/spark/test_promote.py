@@ -43,14 +43,6 @@ LABELS: Final = {0: "negative", 1: "positive"}
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same classifier with other weights."""
-    return tiny.save(
-        tmp_path_factory.mktemp("other"), seed=7, id2label=LABELS, label2id={name: at for at, name in LABELS.items()}
-    )
-
-
-@pytest.fixture(scope="module")
 def _versions(tmp_path_factory: pytest.TempPathFactory, sentiment: Path, other: Path) -> Iterator[None]:
     """A registry whose model sentiment has these two as versions, and fillers one of another task."""
     from jobs.log import log_folder

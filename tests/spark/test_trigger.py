@@ -19,7 +19,6 @@ from jobs.limits import Watch
 from jobs.plan import plan
 from jobs.runner import run
 from jobs.summary import Planned
-from tests import tiny
 from tests.spark.job import add, define, ids, sink
 
 if TYPE_CHECKING:
@@ -29,14 +28,6 @@ pytestmark = pytest.mark.spark
 
 BODIES = ["a good day", "they were not there", "now"]
 EVERY = {"every": "1 second"}
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same classifier with other weights."""
-    labels = {0: "negative", 1: "positive"}
-    numbers = {name: number for number, name in labels.items()}
-    return tiny.save(tmp_path_factory.mktemp("other"), seed=7, id2label=labels, label2id=numbers)
 
 
 @contextmanager

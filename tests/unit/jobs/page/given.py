@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from jobs.course import Step
 from jobs.page.counts import Counted, Counts
 from jobs.page.measures import ERROR, Measure
-from jobs.summary import Planned, Summary
+from tests.summaries import SUMMARY as DONE
 
-SUMMARY = Summary(
-    job="reviews",
-    identity="0123456789abcdef",
+SUMMARY = replace(
+    DONE,
     run_id="0123456789abcdef-2",
-    model="models:/sentiment/3",
-    version="3",
-    digest="ab" * 32,
-    task="text-classification",
-    dtype="bfloat16",
-    device="cpu",
-    source="reviews",
-    sink="reviews_scored",
-    source_version=7,
-    sink_version=9,
-    commits=2,
-    rows=2000,
-    failed=10,
-    skipped=40,
     duplicates=160,
-    tokens=30_000,
-    padded_tokens=40_000,
     load_s=1.0,
     encode_s=2.0,
-    forward_s=8.0,
     decode_s=0.5,
-    seconds=10.0,
-    planned=Planned(rows=1990, rows_per_s=250.0, seconds=9.0),
     course=(
         Step(seconds=4.0, rows=600, failed=10, partitions=8, p50_s=2.0, p99_s=3.0, longest_s=3.5),
         Step(seconds=9.0, rows=2000, failed=10, partitions=8, p50_s=2.0, p99_s=5.0, longest_s=5.0),
