@@ -39,7 +39,6 @@ pytestmark = pytest.mark.spark
 
 CHAMPION: Final = "models:/sentiment@champion"
 BODIES: Final = [" ".join(tiny.WORDS[at : at + 4]) for at in range(0, 48, 4)]
-LABELS: Final = {0: "negative", 1: "positive"}
 
 
 @pytest.fixture(scope="module")
