@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jobs import epochs, tables
+from jobs import epochs, pace, tables
 from jobs.errors import RunError
+from jobs.pace import Pace
 from jobs.pending import pending
 from jobs.provenance import Provenance
 from jobs.resolved import Resolved
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ahead:
-    """What a run would find: rows, what is another than at the last run, and why it would be refused for that."""
+    """What a run would find.
+
+    Args:
+        counted: rows.
+        changed: what is another than at the last run.
+        refusal: why it would be refused for that.
+        pace: of the runs before; None where there was none of this model, or none on such a machine.
+    """
 
     counted: tables.Count
     changed: tuple[str, ...] = ()
     refusal: str | None = None
+    pace: Pace | None = None
 
 
 def look(spark: SparkSession, resolved: Resolved) -> Ahead:
@@ -44,4 +53,5 @@ def look(spark: SparkSession, resolved: Resolved) -> Ahead:
     except RunError as error:
         found, refusal = before, str(error)
     place = epochs.target(definition, folder, found)
-    return Ahead(pending(spark, definition, place, folder, found.scoring.checkpoint), changed, refusal)
+    counted = pending(spark, definition, place, folder, found.scoring.checkpoint)
+    return Ahead(counted, changed, refusal, pace.known(folder, resolved))

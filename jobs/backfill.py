@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import SchemaError
-from jobs import causes, letters, limits, tables
+from jobs import causes, letters, limits, pace, tables
 from jobs.commits import Totals, version_of_run
 from jobs.lease import Lease
 from jobs.references import reveal
 from jobs.resolved import Resolved, resolve
 from jobs.runner import ended, expected, new_run_id, summary_of
 from jobs.scoring import sink_rows
+from jobs.spread import most_tasks
 from jobs.storage import job_folder
 from jobs.summary import Summary
 from jobs.told import told_of
@@ -46,8 +48,9 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     folder = job_folder(spark, definition, location)
     with causes.told(definition), Lease(folder, run_id) as lease:
         rows = tables.read_source(spark, definition)
-        planned = expected(spark, resolved, rows.count())
+        planned = expected(spark, resolved, folder, rows.count())
         lease.rows = planned.rows
+        resolved = replace(resolved, most_tasks=most_tasks(planned, resolved.slots))
         limits.check(definition, planned)
         scored, counts = sink_rows(rows, resolved, run_id)
         lease.check()
@@ -55,6 +58,7 @@ def backfill(definition: JobDefinition, *, spark: SparkSession) -> Summary:
         totals = Totals()
         overwrite(scored, definition, metadata=json.dumps(told_of(resolved, run_id)), where=where)
         totals.add(version_of_run(spark, definition, run_id), counts.get)
+        pace.ran(folder, resolved, totals.stats)
         letters.note(spark, definition, folder)
     return ended(definition, summary_of(resolved, run_id, totals, None, planned, time.monotonic() - start))
 

@@ -1,4 +1,7 @@
-"""Why Spark gave up, in the user's words, where it is a known fault of machines and files. Runs on the driver."""
+"""Why Spark gave up, in the user's words; where they are not known, by names alone. Runs on the driver.
+
+Spark's own words may quote a row: they stay in Spark's log and in the error's ``__cause__``.
+"""
 
 from __future__ import annotations
 
@@ -29,16 +32,28 @@ _CAUSES: Final = {
     "then found and set aside",
 }
 _FILE: Final = re.compile(r"[\w.=-]+\.(?:parquet|json|csv)\b")
+#: A condition of Spark's, or a class, at the beginning of a line of its words; the message behind it is left out.
+_NAME: Final = re.compile(
+    r"^\s*(?:Caused by: )?(?:\[([A-Z][A-Z_]+(?:\.[A-Z_]+)*)\]|((?:\w+\.)*\w*(?:Error|Exception))(?=[:\s]|$))",
+    re.MULTILINE,
+)
+#: What the engine raised in a worker: its messages carry no row.
+_OURS: Final = re.compile(r"^(?:engine|jobs|udfs)\.[\w.]*Error: (.+)$", re.MULTILINE)
+#: A line of a Python traceback: file, line, function.
+_FRAME: Final = re.compile(r'^\s*File "(?:[^"\n]*/)?([^"/\n]+)", line (\d+), in (\w+)', re.MULTILINE)
 
 
-def of(error: BaseException, definition: JobDefinition) -> RunError | None:
-    """The error in the user's words, without what Spark says of rows; None where the cause is not known."""
+def of(error: BaseException, definition: JobDefinition) -> RunError:
+    """An error of Spark's in the user's words, without what Spark says of rows."""
     text = str(error)
     sentence = next((sentence for words, sentence in _CAUSES.items() if words in text), None)
-    if sentence is None:
-        return None
-    file = _FILE.search(text)
-    said = sentence.format(file=file[0] if file else "a file")
+    if sentence is not None:
+        file = _FILE.search(text)
+        said = sentence.format(file=file[0] if file else "a file")
+    elif ours := _OURS.search(text):
+        said = ours[1].rstrip(".")
+    else:
+        said = f"Spark ended with {_names(text)}. Its own words, which may quote rows, are in its log"
     return RunError(
         f"the run of {definition.name} from {definition.source.shown} into {definition.sink.shown} failed: {said}. "
         "What was committed stays; run the job again, and it goes on from there"
@@ -47,13 +62,21 @@ def of(error: BaseException, definition: JobDefinition) -> RunError | None:
 
 @contextmanager
 def told(definition: JobDefinition) -> Iterator[None]:
-    """Raises RunError with the cause where the block raises an error of Spark's whose cause is known."""
+    """Raises RunError in the place of an error that Spark met while it ran; refusals of a query quote no row."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import AnalysisException, PySparkException
+
     try:
         yield
-    except EmbercastError:
+    except (EmbercastError, AnalysisException):
         raise
-    except Exception as error:
-        known = of(error, definition)
-        if known is None:
-            raise
-        raise known from error
+    except (PySparkException, Py4JError) as error:
+        raise of(error, definition) from error
+
+
+def _names(text: str) -> str:
+    """Conditions and classes that Spark's words name, each once, and where Python's own code stopped."""
+    found = dict.fromkeys(condition or kind for condition, kind in _NAME.findall(text))
+    frames = _FRAME.findall(text)
+    where = " in {} at {}:{}".format(frames[-1][2], *frames[-1][:2]) if frames else ""
+    return (", ".join(found) or "an error without a name") + where

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.device import Choice, choose_batch_tokens, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
-from jobs import ahead, feed, keys, limits, tables, trial
+from jobs import ahead, causes, feed, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
 from jobs.keys import Keys
 from jobs.obstacles import obstacles
+from jobs.pace import Pace
 from jobs.references import mask
 from jobs.resolved import resolve
+from jobs.spread import most_tasks, told
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
 from udfs.lengths import Budget
@@ -40,7 +42,7 @@ class Plan:
         source, where, sink: as the definition writes them.
         rows: in the source; scored: of these, in the sink already; planned: the rest, and what it should take.
         device, dtype, threads, batch_tokens: each with its reason.
-        slots: tasks at once.
+        slots: tasks at once; partitions: of the source, None for one that is folded; most_tasks: that they make.
         half: half precision compared with float32 on a few rows; None where it runs in float32 or there is no row.
         keys: null and duplicate keys.
         tried: rows of the trial; failed: of these, rows with an error, by code.
@@ -69,6 +71,8 @@ class Plan:
     threads: Choice[int]
     batch_tokens: Choice[int]
     slots: int
+    partitions: int | None
+    most_tasks: int | None
     half: Agreement | None
     keys: Keys
     tried: int
@@ -110,6 +114,7 @@ class Plan:
             ("dtype", str(self.dtype)),
             *([("backend", str(self.backend))] if self.backend else []),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
+            *([("tasks", told(self.partitions, self.slots, self.most_tasks))] if self.partitions else []),
             ("batch_tokens", str(self.batch_tokens)),
             ("expected", self._expected()),
             ("keys", str(self.keys)),
@@ -150,8 +155,14 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         spark: with Delta (``jobs.session``).
         check_keys: look for null and duplicate keys in all rows, not in the first ones.
 
-    Raises ModelError, SchemaError, ParameterError or DeviceError for what can't work, before the table is read.
+    Raises ModelError, SchemaError, ParameterError or DeviceError for what can't work, before the table is read, and
+    RunError where Spark can't read it.
     """
+    with causes.told(definition):
+        return _plan(spark, definition, check_keys=check_keys)
+
+
+def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -> Plan:
     resolved = resolve(spark, definition)
     feed.check(spark, definition)
     taken = trial.take(spark, resolved)
@@ -161,7 +172,8 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
     looked = keys.look(spark, definition, everything=check_keys)
-    expected = trial.expect(counted.new, tried, resolved.slots, taken.lengths)
+    pace = found.pace or Pace(tried, taken.lengths)
+    expected = pace.of(counted.new, resolved.slots)
     against = [*obstacles(spark, definition), found.refusal, limits.exceeded(definition, expected)]
     refused = [f"a run would be refused now: {text}" for text in against if text is not None]
     half, failed = _half(spark, taken, tried), _failed(tried)
@@ -189,6 +201,8 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
             weight_bytes=manifest.weight_bytes,
         ),
         slots=resolved.slots,
+        partitions=_partitions(spark, definition),
+        most_tasks=most_tasks(expected, resolved.slots),
         half=half,
         keys=looked,
         tried=taken.rows.num_rows,
@@ -204,13 +218,20 @@ def plan(definition: JobDefinition, *, spark: SparkSession, check_keys: bool = F
         price=limits.price(definition, expected.seconds),
         changed=found.changed,
         on_change=definition.on_change,
-        rescore=trial.expect(counted.rows, tried, resolved.slots, taken.lengths),
+        rescore=pace.of(counted.rows, resolved.slots),
     )
 
 
 def _going_on(definition: JobDefinition) -> Iterator[str]:
     if definition.trigger is not None:
         yield f"a run goes on until it is stopped, a commit every {definition.trigger.every} at most"
+
+
+def _partitions(spark: SparkSession, definition: JobDefinition) -> int | None:
+    """Of the source as it is read; of conversations it is not known before they are put together."""
+    if definition.source.fold is not None:
+        return None
+    return int(tables.read_source(spark, definition).rdd.getNumPartitions())
 
 
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:

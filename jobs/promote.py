@@ -27,7 +27,7 @@ from jobs.errors import DefinitionError, Problem, RunError, TooManyFailedRowsErr
 from jobs.obstacles import obstacles
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
-from jobs.scoring import spread
+from jobs.spread import spread
 from jobs.summary import Planned
 from udfs.scoring import score
 

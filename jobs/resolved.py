@@ -30,6 +30,7 @@ class Resolved:
         columns: of the source, that scoring reads.
         sink_schema: of the rows that it writes.
         slots: tasks that the cluster runs at once.
+        most_tasks: that a commit is scored in; None before it is known how long its rows take.
     """
 
     definition: JobDefinition
@@ -38,6 +39,7 @@ class Resolved:
     columns: tuple[str, ...]
     sink_schema: StructType
     slots: int
+    most_tasks: int | None = None
 
 
 def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:

@@ -47,7 +47,7 @@ def retry(definition: JobDefinition, *, spark: SparkSession) -> Summary:
     with causes.told(definition), Lease(folder, run_id) as lease:
         rows = _failed(spark, definition)
         count = rows.count()
-        planned = expected(spark, resolved, count)
+        planned = expected(spark, resolved, folder, count)
         limits.check(definition, planned)
         lease.rows = count
         totals = Totals()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING
 
-from jobs import causes, changes, epochs, feed, letters, limits, stopping, stream, tables, trial
+from jobs import causes, changes, epochs, feed, letters, limits, pace, stopping, stream, tables, trial
 from jobs.batches import files
 from jobs.commits import Commits, Totals
 from jobs.errors import LimitReachedError, TooManyFailedRowsError
@@ -24,6 +24,7 @@ from jobs.progress import Progress
 from jobs.provenance import Provenance
 from jobs.references import mask
 from jobs.resolved import Resolved, resolve
+from jobs.spread import most_tasks
 from jobs.storage import Folder, job_folder
 from jobs.summary import Planned, Summary
 
@@ -65,8 +66,10 @@ def run(
     with causes.told(definition), Lease(folder, run_id) as lease:
         found = epochs.begin(spark, definition, folder, Provenance.of(resolved.model))
         place = epochs.target(definition, folder, found)
-        planned = expected(spark, resolved, pending(spark, definition, place, folder, found.scoring.checkpoint).new)
+        count = pending(spark, definition, place, folder, found.scoring.checkpoint).new
+        planned = expected(spark, resolved, folder, count)
         lease.rows = planned.rows
+        resolved = replace(resolved, most_tasks=most_tasks(planned, resolved.slots))
         _check_source(spark, folder, definition, source, found.scoring.checkpoint, place, accept=accept_schema)
         limits.check(definition, planned)
         if found.following is not None:
@@ -75,6 +78,7 @@ def run(
             watch = limits.Watch(definition, planned, start)
             commits = Commits(resolved, run_id, found.scoring, place, folder, lease, progress.committed, watch)
             reason, source_version = _scored(spark, source, commits, folder, found, stop or Event())
+        pace.ran(folder, resolved, commits.totals.stats)
         letters.note(spark, definition, folder)
     summary = summary_of(resolved, run_id, commits.totals, source_version, planned, time.monotonic() - start)
     if isinstance(reason, LimitReachedError):
@@ -142,12 +146,15 @@ def _too_many(definition: JobDefinition, summary: Summary, *, early: bool) -> st
     )
 
 
-def expected(spark: SparkSession, resolved: Resolved, rows: int) -> Planned:
-    """What the run should take; the trial's worker has the model loaded when the run begins."""
+def expected(spark: SparkSession, resolved: Resolved, folder: Folder, rows: int) -> Planned:
+    """What the run should take: by the pace of those before it, or by a trial."""
     if not rows:
         return trial.expect(0, trial.NONE, resolved.slots)
-    taken = trial.take(spark, resolved)
-    return trial.expect(rows, trial.try_out(spark, taken), resolved.slots, taken.lengths)
+    found = pace.known(folder, resolved)
+    if found is None:
+        found = pace.tried(spark, resolved)
+        pace.keep(folder, resolved, found)
+    return found.of(rows, resolved.slots)
 
 
 def _check_source(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs import trial
+from jobs import causes, trial
 from jobs.resolved import resolve
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Sample:
 
 def sample(definition: JobDefinition, *, spark: SparkSession, rows: int = 20) -> Sample:
     """Scores the first rows of the source whose input is not null, on one executor. Raises as ``plan`` does."""
-    resolved = resolve(spark, definition)
-    found = trial.score_first(spark, resolved, rows)
+    with causes.told(definition):
+        found = trial.score_first(spark, resolve(spark, definition), rows)
     keys = found.select(definition.source.row_key).to_pylist()
     return Sample(keys, found.column(trial.RESULT).to_pylist())
 

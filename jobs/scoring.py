@@ -12,6 +12,7 @@ from jobs.batches.requests import REFUSED
 from jobs.batches.source import told
 from jobs.course import SPREAD
 from jobs.resolved import Resolved
+from jobs.spread import spread
 from jobs.tables import sink_columns
 from udfs.scoring import score
 
@@ -34,7 +35,8 @@ def sink_rows(batch: DataFrame, resolved: Resolved, run_id: str) -> tuple[DataFr
     sink = definition.sink
     refused = [REFUSED] if definition.source.format == FORMAT else []
     names = dict.fromkeys([*sink_columns(definition), *resolved.columns, *refused])
-    rows = seeds.add(spread(batch, resolved.slots).select(*names), model, definition.source.row_key)
+    parts = spread(batch, resolved.slots, resolved.most_tasks).select(*names)
+    rows = seeds.add(parts, model, definition.source.row_key)
     scored = score(rows, model=model, input=resolved.inputs, output=sink.output, stats=_STATS, took=_TOOK)
     counts = Observation()
     counted = {of.name: f.sum(f"{_STATS}.{of.name}") for of in fields(Stats)} | _spread_of(_TOOK)
@@ -65,9 +67,3 @@ def _provenance(resolved: Resolved, run_id: str) -> list[Any]:
         f.lit(model.dtype.value).alias("_dtype"),
         f.current_timestamp().alias("_scored_at"),
     ]
-
-
-def spread(rows: DataFrame, slots: int) -> DataFrame:
-    """The rows in as many parts as tasks run at once, or more."""
-    # A small source may lie in one file: one worker would score while the others wait.
-    return rows if rows.rdd.getNumPartitions() >= slots else rows.repartition(slots)

@@ -140,6 +140,12 @@ class Tracking(Section):
         examples=[True],
     )
 
+    page: bool = Field(
+        default=True,
+        description="true or false: whether MLflow keeps a page of each run, made of two passes over its answers",
+        examples=[False],
+    )
+
     @field_validator("trace_text")
     @classmethod
     def _text_of_traces(cls, trace_text: bool, info: ValidationInfo) -> bool:

@@ -9,7 +9,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 from jobs import causes, changes
-from jobs.errors import RunError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -58,8 +57,7 @@ def _query(source: DataFrame, commits: Commits, folder: Folder, **trigger: Any) 
         if commits.failure is not None:
             raise commits.failure from None
         changed = changes.source_changed(error, commits.resolved.definition)
-        known = changed or causes.of(error, commits.resolved.definition)
-        raise known or RunError(f"the stream of {commits.resolved.definition.source.shown} ended: {error}") from error
+        raise changed or causes.of(error, commits.resolved.definition) from error
     finally:
         query.stop()
 

@@ -100,7 +100,7 @@ class Record:
         for context, dataset in datasets.touched(self._spark, self._definition, summary).items():
             mlflow.log_input(dataset, context=context)
         traces.tell(self._spark, self._definition, summary, run=self._run.info, model=model)
-        if page is not None:
+        if page is not None and self._definition.tracking.page:
             mlflow.log_text(page.html(summary), PAGE, run_id=self._run.info.run_id)
 
 

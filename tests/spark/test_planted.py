@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs.cli import app
+from jobs.errors import RunError
+from jobs.plan import plan
+from jobs.runner import run
 from tests.spark.job import add, define, ids, rows
 
 if TYPE_CHECKING:
@@ -87,3 +90,16 @@ def test_no_secret_and_no_text_of_a_row_is_told(
     assert any(name.startswith("sink/_embercast/") for name in told)
     leaks = [name for name, content in told.items() if SECRET.encode() in content or TEXT.encode() in content]
     assert leaks == []
+
+
+def test_what_spark_quotes_of_a_row_is_not_told(
+    spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    add(spark, tmp_path, [f"a good {TEXT}"])
+    job = define(tmp_path, sentiment, source={"where": "CAST(body AS INT) > 3"})
+    for go in (plan, run):
+        with pytest.raises(RunError, match=r"Spark ended with .*CAST_INVALID_INPUT") as raised:
+            go(job, spark=spark)
+        assert TEXT in str(raised.value.__cause__)
+        assert TEXT not in str(raised.value)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from jobs import causes
 from jobs.errors import RunError
 from jobs.runner import run
 from tests import deadly, tiny
@@ -154,8 +153,3 @@ def _kill_daemon(killed: list[int], stop: threading.Event) -> None:
                 assert kill(daemon)
                 killed.append(daemon.pid)
         time.sleep(0.005)
-
-
-def test_what_is_not_known_is_left_as_it_is(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), causes.told(define(tmp_path, "m")):
-        raise ZeroDivisionError

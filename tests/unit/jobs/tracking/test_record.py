@@ -123,6 +123,17 @@ def test_the_page_of_a_run_is_one_of_its_artifacts(experiment: str, caplog: pyte
     assert {run.data.metrics["failed"] for run in runs(experiment)} == {10, 0}
 
 
+def test_a_job_may_leave_the_page_out(experiment: str) -> None:
+    import mlflow
+
+    page: Any = Page()
+    with record(page=False) as opened:
+        publish(SUMMARY, record=opened, page=page)
+    (found,) = runs(experiment)
+    assert mlflow.MlflowClient().list_artifacts(found.info.run_id) == []
+    assert found.data.metrics["failed"] == 10
+
+
 def test_without_a_server_nothing_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
