@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
 import subprocess
 import sysconfig
-import time
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import udfs.pyfunc
+from demo.cluster import cluster
+from demo.cluster.ports import HOST
+from demo.cluster.processes import environment
 from tests import tiny
 from tests.spark import plain
 
 pytestmark = pytest.mark.spark
 
 ANALYST = Path(__file__).with_name("analyst.py")
-HOST = "127.0.0.1"
+QUIET = {"SPARK_LOCAL_IP": HOST, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def test_two_executors_score_from_one_copy(cache_home: Path, tmp_path: Path) -> None:
     folder, cache = tiny.save(tmp_path / "model", seed=1), tmp_path / "host"
     model = log(folder, tmp_path / "artifacts")
-    python, cache_of_executors = bare_python(tmp_path / "bare"), {"EMBERCAST_CACHE": str(cache)}
-    with cluster(tmp_path / "cluster", cache_of_executors) as master:
-        command = [str(python), "-P", str(ANALYST), master, model, str(cache)]
-        env = {**environment(), "PYSPARK_PYTHON": str(python)}
+    python, of_executors = bare_python(tmp_path / "bare"), {"EMBERCAST_CACHE": str(cache), **QUIET}
+    with cluster(tmp_path / "cluster", env=of_executors) as made:
+        command = [str(python), "-P", str(ANALYST), made.master, model, str(cache)]
+        env = {**environment(), "PYSPARK_PYTHON": str(python), **QUIET}
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
@@ -76,58 +73,3 @@ def bare_python(home: Path) -> Path:
     [packages] = home.glob("lib/python*/site-packages")
     (packages / "packages.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
     return home / "bin" / "python"
-
-
-def environment() -> dict[str, str]:
-    """Of a process that is to find nothing of ours by accident."""
-    ours = ("PYTHONPATH", "EMBERCAST_CACHE", "LOG4J_CONFIGURATION_FILE", "PYSPARK_GATEWAY_PORT")
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
-    return {**kept, "SPARK_LOCAL_IP": HOST, "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-@contextmanager
-def cluster(home: Path, env: dict[str, str]) -> Iterator[str]:
-    """The URL of a standalone master with two workers of one core each, which are processes of this host."""
-    import pyspark
-
-    home.mkdir()
-    spark = Path(pyspark.__file__).parent
-    own = {"SPARK_HOME": str(spark), "SPARK_DAEMON_MEMORY": "256m", "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC"}
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(kind: str, *arguments: str) -> None:
-        command = [str(spark / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind}", "--host", HOST, *arguments]
-        with (home / f"{len(started)}.log").open("wb") as log:
-            environ = {**environment(), **own, **env}
-            started.append(subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True))
-
-    port = free_port()
-    try:
-        start("master.Master", "--port", str(port), "--webui-port", "0")
-        wait_for(port, started[0])
-        for at in range(2):
-            room = ("--cores", "1", "--memory", "1g", "--work-dir", str(home / f"work-{at}"))
-            start("worker.Worker", "--webui-port", "0", *room, f"spark://{HOST}:{port}")
-        yield f"spark://{HOST}:{port}"
-    finally:
-        for process in started:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as made:
-        made.bind((HOST, 0))
-        return int(made.getsockname()[1])
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until the master listens: who comes before it waits long for its second try."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert process.poll() is None
-        with socket.socket() as tried:
-            if tried.connect_ex((HOST, port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError("the master does not listen")

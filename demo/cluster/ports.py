@@ -1,0 +1,47 @@
+"""Ports of this host, which nothing outside it reaches."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Final
+
+from demo.cluster.processes import Started
+from demo.place import Unfit
+
+HOST: Final = "127.0.0.1"
+PATIENCE: Final = 90.0  # seconds: a JVM on a busy machine
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as made:
+        made.bind((HOST, 0))
+        return int(made.getsockname()[1])
+
+
+def check_free(port: int, what: str) -> None:
+    """Raises Unfit where somebody listens on a port that ``what`` is to have."""
+    if listens(port):
+        raise Unfit(
+            f"expected port {port} of {HOST} free for {what}, something listens there: stop it, or name another"
+        )
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does."""
+    with socket.socket() as tried:
+        return tried.connect_ex((HOST, port)) == 0
+
+
+def wait_for(port: int, started: Started) -> None:
+    """Returns once the process listens. Raises Unfit where it ended, or does not in ``PATIENCE`` seconds."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        started.check()
+        if listens(port):
+            return
+        time.sleep(0.1)
+    raise Unfit(
+        f"expected {started.name} on port {port} within {PATIENCE:.0f} s, it does not listen: see {started.log}"
+    )
