@@ -61,10 +61,10 @@ class ScoreTask(SparkSubmitOperator):
     Args:
         job: the definition's file.
         variables: values of ``${var:NAME}``, templated: ``{"ds": "{{ ds }}"}``. They go over the definition's.
-        secrets: environment variable → ``CONNECTION.FIELD``, with login, password, host, port, schema or extra.KEY. They
-            go over the definition's, to the driver's environment alone, and are masked in logs.
-        over_budget: what the task is marked as where more rows failed than ``errors.max_fraction`` allows: fail, skip or
-            succeed; left out, as the definition says.
+        secrets: environment variable → ``CONNECTION.FIELD``, with login, password, host, port, schema or extra.KEY.
+            They go over the definition's, to the driver's environment alone, and are masked in logs.
+        over_budget: what the task is marked as where more rows failed than ``errors.max_fraction`` allows: fail, skip
+            or succeed; left out, as the definition says.
         summaries: a folder that Airflow's worker and the driver both see.
         application: a ``jobs/run.py``; left out, that beside this file.
         application_args: more options of it, such as ``--retry-failed``.
@@ -102,7 +102,7 @@ class ScoreTask(SparkSubmitOperator):
         self.secrets = {**schedule.secrets, **(secrets or {})}
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Runs on Airflow's worker. The exit codes 3 and 5 end the task; any other but 0 is an error that is retried."""
+        """Runs on Airflow's worker. Exit codes 3 and 5 end the task; any other but 0 is an error that is retried."""
         self._check_connection()
         self._hook = self._get_hook()
         try:
@@ -117,10 +117,10 @@ class ScoreTask(SparkSubmitOperator):
                 ) from error
             if code != _OVER_BUDGET:
                 raise
-            return self._over_budget(context, self._read_summary())
+            return self._marked(context, self._read_summary())
         return self._done(context, self._read_summary())
 
-    def _over_budget(self, context: Any, summary: dict[str, Any]) -> dict[str, Any]:
+    def _marked(self, context: Any, summary: dict[str, Any]) -> dict[str, Any]:
         if self.over_budget == "succeed":
             return self._done(context, summary)
         context["ti"].xcom_push(key="return_value", value=summary)
@@ -154,8 +154,8 @@ class ScoreTask(SparkSubmitOperator):
         mode = self._deploy_mode or connection.extra_dejson.get("deploy-mode") or "client"
         if mode != "client":
             raise AirflowFailException(
-                f"expected deploy-mode client for {self.name}, got {mode} from the connection {self._conn_id}: its exit "
-                "code would not come back. Remove deploy-mode, or submit jobs/run.py by a SparkSubmitOperator"
+                f"expected deploy-mode client for {self.name}, got {mode} for the connection {self._conn_id}: its "
+                "exit code would not come back. Remove it, or submit jobs/run.py by a SparkSubmitOperator"
             )
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,7 +67,7 @@ def blocks(info: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     if not PYTHON.exists():
         pytest.fail(f"expected Airflow's environment at {PYTHON}, there is none: make airflow")
     home = tmp_path_factory.mktemp("airflow")
@@ -92,7 +91,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     (home / "said").write_text(said)
     assert done.returncode == 0, said[-5000:]
     submitted = [json.loads(line) for line in (home / "submitted").read_text().splitlines()]
-    yield Ran(told=json.loads(done.stdout.splitlines()[-1]), said=said, submitted=submitted, home=home)
+    return Ran(told=json.loads(done.stdout.splitlines()[-1]), said=said, submitted=submitted, home=home)
 
 
 def write_tables(home: Path) -> None:
@@ -111,7 +110,7 @@ def write_tables(home: Path) -> None:
 
 
 def write_dags(home: Path) -> None:
-    """The page's DAG files and its definition with the places of here, one that reads the first one's sink, and more."""
+    """The page's DAG files, its definition with the places of here, one that reads its sink, and those that end."""
     dags = home / "dags"
     (dags / "jobs").mkdir(parents=True)
     (dags / "ends").mkdir()

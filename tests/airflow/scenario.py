@@ -35,7 +35,7 @@ def described(dag: Any) -> dict[str, Any]:
         "timetable": type(dag.timetable).__name__,
         "cron": getattr(dag.timetable, "expression", None),
         "timezone": str(getattr(dag.timetable, "timezone", None)),
-        "after": [asset.name for _, asset in condition.iter_assets()] if condition else [],
+        "after": [asset.name for asset in condition.objects] if condition else [],
         "tasks": {
             task.task_id: {"retries": task.retries, "outlets": [asset.name for asset in task.outlets]}
             for task in dag.tasks

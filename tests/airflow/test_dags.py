@@ -85,7 +85,7 @@ def test_how_a_task_ends(ran: Ran, dag: str, state: str, tries: int) -> None:
         "ends_with_3: 4 of 10 rows failed, more than errors.max_fraction allows; they are those of scored where x",
         "ends_with_5: a limit of the definition was reached",
         "The conn_id `nobody` isn't defined",
-        "expected deploy-mode client for ends_with_3, got cluster from the connection spark_default",
+        "expected deploy-mode client for ends_with_3, got cluster for the connection spark_default",
         "expected a value in the login of the connection shop, it is empty",
     ],
 )
