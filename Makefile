@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs setup
+.PHONY: help demo test lint bench docs airflow setup
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -17,7 +17,7 @@ demo: setup ## score a table end to end: models, table, job, results
 	$(BIN)/python -m demo
 
 # Those that start a JVM run beside the others, each with a core to itself: one after the other they take twice as long.
-test: setup ## run all tests
+test: setup .airflow/.ready ## run all tests
 	@log=$$(mktemp); export OMP_NUM_THREADS=1; \
 	$(BIN)/pytest --durations=15 tests/spark >$$log 2>&1 & spark=$$!; trap 'kill $$spark' INT TERM; \
 	$(BIN)/pytest --durations=15 --ignore=tests/spark; others=$$?; \
@@ -36,6 +36,8 @@ docs: setup ## write the derived tables anew and run the examples
 	$(BIN)/python docs/tables.py
 	$(BIN)/pytest tests/docs
 
+airflow: .airflow/.ready ## make an environment of Airflow's own (.airflow)
+
 setup: .venv/.ready
 	@$(BIN)/python -m jobs.jars >/dev/null
 
@@ -43,4 +45,8 @@ setup: .venv/.ready
 	@sh .ci/preflight $(PYTHON)
 	@$(UV) --version >/dev/null 2>&1 || $(PYTHON) -m pip install --quiet --root-user-action ignore --target .uv uv
 	$(UV) sync --locked --compile-bytecode --python $(PYTHON)
+	@touch $@
+
+.airflow/.ready: conf/airflow/uv.lock conf/airflow/pyproject.toml .venv/.ready
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.airflow $(UV) sync --project conf/airflow --locked --python $(PYTHON)
 	@touch $@

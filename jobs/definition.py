@@ -17,9 +17,9 @@ from jobs.batches import FORMAT
 from jobs.batches.check import check_sink, check_source
 from jobs.batches.implied import implied
 from jobs.errors import DefinitionError
-from jobs.fields import Param, Task, Text, refuse
+from jobs.fields import JobName, Param, Task, Text, refuse
 from jobs.sections import Section, Sink, Source
-from jobs.settings import TRACED, ComputeSection, Errors, Limits, Tracking, Trigger
+from jobs.settings import TRACED, ComputeSection, Errors, Limits, Schedule, Tracking, Trigger
 from jobs.variables import fill, parse
 
 if TYPE_CHECKING:
@@ -37,11 +37,7 @@ class JobDefinition(Section):
     """
 
     version: Literal[1] = Field(description="1", examples=[1])
-    name: str = Field(
-        pattern=r"^[a-z][a-z0-9_]*$",
-        description="a name of lower-case letters, digits and underscores that starts with a letter",
-        examples=["reviews_sentiment"],
-    )
+    name: JobName
     model: Text = Field(
         description="models:/name@alias, models:/name/3, runs:/id/path or a folder",
         examples=["models:/sentiment@champion"],
@@ -80,6 +76,11 @@ class JobDefinition(Section):
         default=None,
         description="a mapping: a run with one goes on with the rows that come until it is stopped",
         examples=[{"every": "1 minute"}],
+    )
+    schedule: Schedule | None = Field(
+        default=None,
+        description="a mapping: when Airflow runs the job, and how",
+        examples=[{"cron": "0 2 * * *", "retries": 2}],
     )
 
     @model_validator(mode="before")

@@ -61,6 +61,15 @@ def _uncolumn(value: Any) -> Any:
 Text = Annotated[str, Field(min_length=1)]
 #: Text that may not.
 Name = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
+#: What tells jobs apart.
+JobName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="a name of lower-case letters, digits and underscores that starts with a letter",
+        examples=["reviews_sentiment"],
+    ),
+]
 #: A task of the table.
 Task = Annotated[Name, AfterValidator(_known)]
 Names = Annotated[list[Name], AfterValidator(_distinct)]

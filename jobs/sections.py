@@ -66,11 +66,19 @@ class Place(Section):
     @property
     def location(self) -> str:
         """``table:reviews`` or ``path:.demo/tables/reviews``: revealed, spelled one way, for hashing only."""
-        if self.table is not None:
-            return "table:" + reveal(self.table).replace("`", "").lower()
-        path = reveal(self.path or "").removeprefix("file://").removeprefix("file:")
-        scheme, _, rest = path.rpartition("://")
-        return "path:" + (f"{scheme}://" if scheme else "") + posixpath.normpath(rest)
+        return _spelled(reveal(self.table), reveal(self.path or ""))
+
+    @property
+    def written(self) -> str:
+        """The same with its references as they are written, which may be shown."""
+        return _spelled(self.table, self.path or "")
+
+
+def _spelled(table: str | None, path: str) -> str:
+    if table is not None:
+        return "table:" + table.replace("`", "").lower()
+    scheme, _, rest = path.removeprefix("file://").removeprefix("file:").rpartition("://")
+    return "path:" + (f"{scheme}://" if scheme else "") + posixpath.normpath(rest)
 
 
 class Fold(Section):

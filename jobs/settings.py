@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 from pydantic_core.core_schema import ValidationInfo
 
-from jobs.fields import Positive, Text, refuse
+from jobs.fields import Name, Positive, Text, refuse
 from jobs.sections import Place, Section
 
 #: The task whose answers may become traces.
 TRACED: Final = "llm/v1/chat"
+#: A field of a connection of Airflow's.
+SECRET: Final = re.compile(r"^(?P<connection>[\w.-]+?)\.(?P<field>login|password|host|port|schema|extra\.[\w-]+)$")
+#: The name of an environment variable.
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class ComputeSection(Section):
@@ -85,6 +91,48 @@ class Trigger(Section):
         description="how often rows that came are scored, a text such as 1 minute",
         examples=["1 minute"],
     )
+
+
+class Schedule(Section):
+    """When Airflow runs a job, and how (``jobs.dags``)."""
+
+    cron: Annotated[str, Field(pattern=r"^(@(hourly|daily|weekly|monthly|quarterly|yearly)|\S+( \S+){4})$")] | None = (
+        Field(
+            default=None,
+            description="when, as cron says it, a text; left out, whenever the job whose sink is this source is done",
+            examples=["0 2 * * *"],
+        )
+    )
+    timezone: Name = Field(default="UTC", description="the time zone of cron, a text", examples=["Europe/Berlin"])
+    retries: int = Field(
+        default=2, ge=0, description="how often a run that failed is tried again, a whole number", examples=[2]
+    )
+    over_budget: Literal["fail", "skip", "succeed"] = Field(
+        default="fail",
+        description="fail, skip or succeed: what a run is marked as of which more rows failed than errors.max_fraction "
+        "allows",
+        examples=["skip"],
+    )
+    variables: dict[Name, Name] = Field(
+        default_factory=dict,
+        description="the values of ${var:NAME}, a mapping; Airflow fills in its templates",
+        examples=[{"ds": "{{ ds }}"}],
+    )
+    secrets: dict[Variable, Annotated[str, Field(pattern=SECRET.pattern)]] = Field(
+        default_factory=dict,
+        description="environment variables of the run, a mapping to login, password, host, port, schema or extra.KEY "
+        "of a connection of Airflow's",
+        examples=[{"MAILS_TOKEN": "mails.password"}],
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _there_is_such_a_zone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ValueError, ZoneInfoNotFoundError):
+            raise refuse("a time zone of the IANA database", timezone, "write timezone: Europe/Berlin") from None
+        return timezone
 
 
 class Errors(Section):

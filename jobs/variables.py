@@ -6,7 +6,7 @@ They are put into a definition as it is read, so that whatever is made of it (it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from jobs.errors import DefinitionError, Problem
@@ -34,6 +34,17 @@ def parse(assignments: Sequence[str]) -> dict[str, str]:
 def fill(found: Located, variables: Mapping[str, str]) -> None:
     """Puts the values in the place of their references; one that has none is a problem of its key."""
     found.data = _filled(found, found.data, (), variables)
+
+
+def named(value: Any) -> Iterator[str]:
+    """The name of every reference in plain data, as often as it stands there."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from named(one)
+    elif isinstance(value, str):
+        yield from (match["name"] for match in _REFERENCE.finditer(value))
 
 
 def _filled(found: Located, value: Any, key: Key, variables: Mapping[str, str]) -> Any:

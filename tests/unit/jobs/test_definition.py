@@ -106,7 +106,7 @@ errors: {max_fraction: 2}
         "job.yaml:1: name: expected a name of lower-case letters, digits and underscores that starts with a letter, "
         "got nothing; write name: reviews_sentiment",
         "job.yaml:2: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, limits, tracking, trigger, got "nam"; write name',
+        'allow_foreign_code, errors, limits, tracking, trigger, schedule, got "nam"; write name',
         "job.yaml:6: source.path: expected either table or path, got both; write table: name, or path: with format:",
         "job.yaml:7: source.key[1]: expected the columns that tell rows apart, a list, got 3; write key: [review_id]",
         "job.yaml:8: source.inputs.text: expected the column that the task reads, or a column for each of its inputs, "
@@ -167,6 +167,19 @@ errors: {max_fraction: 2}
         (("output: sentiment", "parse: Review_ID"), "sink.parse", '"Review_ID"'),
         (("task: text-classification", "trigger: {every: 0 minutes}"), "trigger.every", '"0 minutes"; write every'),
         (("task: text-classification", "trigger: {}"), "trigger.every", "nothing; write every: 1 minute"),
+        (
+            ("task: text-classification", "schedule: {cron: nightly}"),
+            "schedule.cron",
+            '"nightly"; write cron: 0 2 * * *',
+        ),
+        (("task: text-classification", "schedule: {timezone: Berlin}"), "schedule.timezone", "Berlin; write timezone"),
+        (("task: text-classification", "schedule: {timezone: ../x}"), "schedule.timezone", "../x; write timezone"),
+        (("task: text-classification", "schedule: {over_budget: stop}"), "schedule.over_budget", '"stop"; write over'),
+        (
+            ("task: text-classification", "schedule: {secrets: {TOKEN: hush}}"),
+            "schedule.secrets.TOKEN",
+            '"hush"; write secrets: {MAILS_TOKEN: mails.password}',
+        ),
         (
             ("output: sentiment", "mode: replace_where\n  replace_where: a = 1\ntrigger: {every: 1 minute}"),
             "trigger",

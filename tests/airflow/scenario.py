@@ -1,0 +1,86 @@
+"""What Airflow's own Python does for these tests: reads the DAGs, runs those that are asked for, and says what became
+of them. ``python scenario.py DAG_ID…``; the last line it prints is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+HEAVY = {"pyspark", "py4j", "torch", "transformers", "mlflow", "pandas", "pyarrow"}
+
+
+def main(asked: list[str]) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.utils.db import initdb
+
+    initdb()
+    bag = DagBag()
+    told: dict[str, Any] = {
+        "errors": bag.import_errors,
+        "heavy": sorted({module.partition(".")[0] for module in sys.modules} & HEAVY),
+        "dags": {name: described(dag) for name, dag in bag.dags.items()},
+        "runs": {name: became(bag.dags[name].test()) for name in asked},
+    }
+    told["events"] = events()
+    told["next"] = {name: due(name) for name in asked}
+    print(json.dumps(told, default=str))
+
+
+def described(dag: Any) -> dict[str, Any]:
+    """When a DAG runs, and what its tasks are."""
+    condition = getattr(dag.timetable, "asset_condition", None)
+    return {
+        "timetable": type(dag.timetable).__name__,
+        "cron": getattr(dag.timetable, "expression", None),
+        "timezone": str(getattr(dag.timetable, "timezone", None)),
+        "after": [asset.name for asset in condition.objects] if condition else [],
+        "tasks": {
+            task.task_id: {"retries": task.retries, "outlets": [asset.name for asset in task.outlets]}
+            for task in dag.tasks
+        },
+    }
+
+
+def became(run: Any) -> dict[str, Any]:
+    """States, tries and results of a run's tasks."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        query = XComModel.get_many(run_id=run.run_id, key="return_value", dag_ids=run.dag_id)
+        results = {one.task_id: XComModel.deserialize_value(one) for one in session.scalars(query)}
+    return {
+        "state": str(run.state),
+        "tasks": {
+            one.task_id: {
+                "state": str(one.state),
+                "tries": one.try_number,
+                "result": results.get(one.task_id),
+            }
+            for one in run.get_task_instances()
+        },
+    }
+
+
+def events() -> dict[str, Any]:
+    """Asset → what the tasks that updated it said."""
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = session.scalars(select(AssetEvent)).all()
+        return {one.asset.name: one.extra for one in found}
+
+
+def due(name: str) -> Any:
+    """When the scheduler would run it next."""
+    from airflow.models.dag import DagModel
+
+    return DagModel.get_current(name).next_dagrun
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,108 @@
+"""Definitions as DAGs of a real Airflow: how they are scheduled, how runs end, and where secrets are not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.airflow import tables
+from tests.airflow.conftest import SECRET, Ran
+
+pytestmark = pytest.mark.spark
+
+
+def test_a_dag_for_each_definition_that_runs(ran: Ran) -> None:
+    assert ran.told["errors"] == {}
+    nightly, after = (ran.told["dags"][name] for name in ("reviews_sentiment", "reviews_checked"))
+    sink = f"path:{ran.home}/reviews_scored"
+    assert (nightly["timetable"], nightly["cron"], nightly["timezone"]) == (
+        "CronTriggerTimetable",
+        "0 2 * * *",
+        "Europe/Berlin",
+    )
+    assert nightly["tasks"] == {"score": {"retries": 1, "outlets": [sink]}}
+    assert after["after"] == [sink]
+    assert after["tasks"]["score"]["outlets"] == [f"path:{ran.home}/checked"]
+    assert ran.told["next"]["reviews_sentiment"] is not None
+
+
+def test_nothing_heavy_is_imported(ran: Ran) -> None:
+    assert ran.told["heavy"] == []
+
+
+def test_a_run_that_failed_is_tried_again_and_goes_on(ran: Ran) -> None:
+    run = ran.told["runs"]["reviews_sentiment"]
+    assert run["state"] == "success"
+    [score] = run["tasks"].values()
+    assert (score["state"], score["tries"]) == ("success", 2)
+    assert "the driver's disk is full" in ran.said
+
+    rows = tables.rows(ran.home / "reviews_scored")
+    assert sorted(row["review_id"] for row in rows) == [i for i in range(20) if i % 10 != 3]  # not the secret's
+    runs = {row["_run_id"]: row["review_id"] // 10 for row in rows}
+    assert sorted(runs.values()) == [0, 1]  # the first try's commit, and the second one's
+
+    summary = score["result"]
+    assert (summary["job"], summary["rows"], summary["commits"]) == ("reviews_sentiment", 9, 1)
+    assert {row["_run_id"] for row in rows if row["review_id"] >= 10} == {summary["run_id"]}
+    told = {name: summary[name] for name in ("run_id", "rows", "failed", "sink_version")}
+    assert ran.told["events"][f"path:{ran.home}/reviews_scored"] == told
+
+
+def test_a_run_over_its_budget_is_marked_as_asked(ran: Ran) -> None:
+    tasks = ran.told["runs"]["check_and_report"]["tasks"]
+    assert {name: (one["state"], one["tries"]) for name, one in tasks.items()} == {
+        "check": ("skipped", 1),
+        "report": ("skipped", 0),
+    }
+    summary = tasks["check"]["result"]
+    assert (summary["rows"], summary["failed"]) == (18, 1)
+    rows = tables.rows(ran.home / "checked")
+    assert [row["prediction"]["error"]["code"] for row in rows if row["prediction"]["error"]] == ["too_long"]
+    assert len(rows) == 18
+
+
+@pytest.mark.parametrize(
+    ("dag", "state", "tries"),
+    [
+        ("ends_with_2_fail", "failed", 2),
+        ("ends_with_3_fail", "failed", 1),
+        ("ends_with_3_succeed", "success", 1),
+        ("ends_with_5_fail", "failed", 1),
+        ("no_connection", "failed", 1),
+        ("driver_elsewhere", "failed", 1),
+        ("no_secret", "failed", 1),
+    ],
+)
+def test_how_a_task_ends(ran: Ran, dag: str, state: str, tries: int) -> None:
+    [score] = ran.told["runs"][dag]["tasks"].values()
+    assert (score["state"], score["tries"]) == (state, tries)
+    assert (score["result"] is not None) == dag.startswith("ends_with_3")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "ends_with_3: 4 of 10 rows failed, more than errors.max_fraction allows; they are those of scored where x",
+        "ends_with_5: a limit of the definition was reached",
+        "The conn_id `nobody` isn't defined",
+        "expected deploy-mode client for ends_with_3, got cluster for the connection spark_default",
+        "expected a value in the login of the connection shop, it is empty",
+    ],
+)
+def test_why_it_ended_is_said(ran: Ran, message: str) -> None:
+    assert message in ran.said
+
+
+def test_secrets_stand_in_no_argument_and_no_log(ran: Ran) -> None:
+    assert len(ran.submitted) == 2 + 1 + 5  # two tries, a check, and those that end at once
+    assert SECRET not in str(ran.submitted)
+    assert SECRET not in ran.said
+    files = [file for file in ran.home.rglob("*") if file.is_file() and file.suffix not in {".parquet", ".crc"}]
+    assert {"airflow.db", "submitted"} <= {file.name for file in files}
+    held = {str(file.relative_to(ran.home)) for file in files if SECRET.encode() in file.read_bytes()}
+    assert held == set()
+
+
+def test_summaries_are_taken_away(ran: Ran) -> None:
+    for one in ran.submitted:
+        assert not ran.home.joinpath(one[one.index("--summary") + 1]).exists()
