@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.device import Choice, choose_batch_tokens, choose_threads
+from engine.device import Choice, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
+from engine.placement import Placement, tokens_beside, warnings
 from jobs import ahead, causes, feed, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
@@ -20,6 +21,7 @@ from jobs.resolved import resolve
 from jobs.spread import most_tasks, told
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
+from udfs.executors import executor_of
 from udfs.lengths import Budget
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Plan:
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
         notes: what a run depends on that the model says of itself, and whether it ends.
         backend: what writes the texts, with its reason; None for a task that writes none.
+        placement: how the model lies on the executors' GPUs; None on a CPU.
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
         changed: what is another than when the sink's rows were scored, in sentences.
         on_change: as the definition says; rescore: what scoring every row again should take.
@@ -84,6 +87,7 @@ class Plan:
     changed: tuple[str, ...] = ()
     on_change: str = "new_rows"
     rescore: Planned | None = None
+    placement: Choice[Placement] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -111,6 +115,7 @@ class Plan:
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
             ("device", str(self.device)),
+            *([("placement", str(self.placement))] if self.placement else []),
             ("dtype", str(self.dtype)),
             *([("backend", str(self.backend))] if self.backend else []),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
@@ -171,6 +176,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
     counted = found.counted
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
+    placement = None if model.placement is None else model.placement.value
     looked = keys.look(spark, definition, everything=check_keys)
     pace = found.pace or Pace(tried, taken.lengths)
     expected = pace.of(counted.new, resolved.slots)
@@ -192,8 +198,9 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
         planned=expected,
         device=model.device,
         dtype=model.dtype,
-        threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),
-        batch_tokens=choose_batch_tokens(
+        threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark, placement)),
+        batch_tokens=tokens_beside(
+            placement,
             model.compute.batch_tokens,
             hardware,
             model.device.value,
@@ -211,6 +218,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
             *refusals(tables.read_rows(spark, definition), definition),
+            *(warnings(placement, executor_of(spark)) if placement else ()),
             *_warnings(definition, looked, half, taken.rows.num_rows, failed),
         ),
         notes=(*model.ref.notes, *_going_on(definition)),
@@ -219,6 +227,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
         changed=found.changed,
         on_change=definition.on_change,
         rescore=pace.of(counted.rows, resolved.slots),
+        placement=model.placement,
     )
 
 
@@ -262,5 +271,7 @@ def _failed(tried: trial.Trial) -> dict[str, int]:
     return {code: codes.count(code) for code in dict.fromkeys(codes)}
 
 
-def _task_cpus(spark: SparkSession) -> int:
+def _task_cpus(spark: SparkSession, placement: Placement | None) -> int:
+    if placement is not None and placement.scheduled and placement.cpus is not None:
+        return placement.cpus
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)
