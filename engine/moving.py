@@ -25,9 +25,7 @@ def move(devices: tuple[str, ...]) -> None:
         log.info("embercast moves from %s to %s", ", ".join(before), ", ".join(devices))
         release()
     if devices[0].startswith("cuda"):
-        import torch
-
-        torch.cuda.set_device(devices[0])  # of what asks for CUDA and names no number
+        _select(devices[0])
 
 
 def release() -> None:
@@ -40,3 +38,10 @@ def release() -> None:
         from engine.models import load
 
         load.forget()
+
+
+def _select(device: str) -> None:
+    """What asks for CUDA and names no number means this one."""
+    import torch
+
+    torch.cuda.set_device(device)

@@ -67,6 +67,10 @@ class Placement:
         by_cores = executor.cores // (self.cpus or 1)
         return max(1, min(by_cores, executor.gpus * self.tasks // self.gpus) if self.scheduled else by_cores)
 
+    def holds(self, weights: int, hardware: Hardware) -> bool:
+        """Whether one of its tasks has room on a whole GPU for so many bytes of weights."""
+        return not self.spread and weights <= SHARE * min(gpu.memory for gpu in self.share(hardware).gpus)
+
     def share(self, hardware: Hardware) -> Hardware:
         """The hardware as one of the tasks has it: a part of each GPU's memory."""
         return replace(hardware, gpus=tuple(replace(gpu, memory=gpu.memory // self.tasks) for gpu in hardware.gpus))
@@ -144,10 +148,13 @@ def warnings(placement: Placement, executor: Executor) -> Iterator[str]:
             "Spark hands out no GPUs here, so all tasks of a host share its first one. On a cluster set "
             "spark.executor.resource.gpu.amount (docs/gpus.md)"
         )
-    elif executor.cores is not None and (placement.at_once(executor) or 1) * placement.gpus < executor.gpus:
+        return
+    tasks = placement.at_once(executor)
+    used = executor.gpus if tasks is None else min(executor.gpus, tasks * placement.gpus)
+    if placement.tasks == 1 and used < executor.gpus:
         yield (
-            f"executors have {executor.gpus} GPUs, of which tasks use {(placement.at_once(executor) or 1)} at once "
-            f"with {placement}: match spark.executor.cores and spark.executor.resource.gpu.amount"
+            f"executors have {executor.gpus} GPUs, of which tasks use {used} at once ({placement}): match "
+            "spark.executor.cores and spark.executor.resource.gpu.amount"
         )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from jobs.definition import JobDefinition
+    from udfs.scoring import PreparedModel
 
 #: Share of labels that half precision should keep.
 _AGREE: Final = 0.99
@@ -221,7 +222,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
             *(warnings(placement, executor_of(spark)) if placement else ()),
             *_warnings(definition, looked, half, taken.rows.num_rows, failed),
         ),
-        notes=(*model.ref.notes, *_going_on(definition)),
+        notes=(*model.ref.notes, *_going_on(definition), *_not_compared(model)),
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
         changed=found.changed,
@@ -246,7 +247,20 @@ def _partitions(spark: SparkSession, definition: JobDefinition) -> int | None:
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:
     if taken.resolved.model.dtype.value in ("float32", OWN) or not taken.rows.num_rows:
         return None
+    if not _room_for_float32(taken.resolved.model):
+        return None
     return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, taken.resolved), taken.rows))
+
+
+def _not_compared(model: PreparedModel) -> Iterator[str]:
+    if model.dtype.value not in ("float32", OWN) and not _room_for_float32(model):
+        yield f"{model.dtype.value} is not compared with float32, whose weights find no room on one GPU"
+
+
+def _room_for_float32(model: PreparedModel) -> bool:
+    """Whether the model that half precision is compared with, of twice the size, finds room on a GPU."""
+    placement, weights = model.placement, model.bundle.manifest.weight_bytes
+    return placement is None or placement.value.holds(2 * weights, model.hardware)
 
 
 def _warnings(
