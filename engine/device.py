@@ -18,6 +18,10 @@ T = TypeVar("T")
 
 #: CPU flags with which bfloat16 matrix products are faster than float32 (twice on AVX512-BF16: docs/performance.md).
 _BF16_FLAGS: Final = ("avx512_bf16", "amx_bf16")
+#: The smallest micro-batch on a GPU in padded tokens, and what a token takes there for each number of its hidden state:
+#: 64 hidden states of 4 bytes a number.
+LEAST_TOKENS: Final = 2048
+TOKEN_BYTES: Final = 64 * 4
 
 
 @dataclass(frozen=True)
@@ -150,8 +154,8 @@ def choose_batch_tokens(
     if device == "cpu":
         return Choice(4096, "CPU: the best of 512 to 8,192 measured")
     gpu = gpu_of(device, hardware)
-    room = max(0, gpu.memory - weight_bytes) // 4 // (64 * 4 * max(hidden, 1))
-    tokens = max(2048, min(131_072, room))
+    room = max(0, gpu.memory - weight_bytes) // 4 // (TOKEN_BYTES * max(hidden, 1))
+    tokens = max(LEAST_TOKENS, min(131_072, room))
     return Choice(tokens, f"a quarter of what {gpu.name} has left beside the weights, at most 131,072")
 
 

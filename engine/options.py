@@ -36,6 +36,9 @@ class Compute:
         batch_tokens: padded tokens a micro-batch holds at most; ``auto`` chooses by device and model.
         threads: CPU threads a worker uses; ``auto`` is what Spark gave to the task.
         backend: auto, transformers or vllm: what writes the texts of a task that writes.
+        gpus_per_task: GPUs that a task owns; ``auto`` takes as many as hold the model (``engine.placement``).
+        tasks_per_gpu: tasks that share a GPU; ``auto`` is one, or a few where the model is small.
+        offload: whether weights that the GPUs have no room for may stay in the host's memory.
         max_seconds_per_batch: after which a process that is still in one micro-batch ends itself, so that another one
             tries; None waits for ever. For processes that do nothing else, as Spark's workers.
         window_rows, window_bytes: bounds of the window within which rows are sorted and equal inputs are scored once.
@@ -46,6 +49,9 @@ class Compute:
     batch_tokens: int | str = "auto"
     threads: int | str = "auto"
     backend: str = "auto"
+    gpus_per_task: int | str = "auto"
+    tasks_per_gpu: int | str = "auto"
+    offload: bool = True
     max_seconds_per_batch: float | None = None
     window_rows: int = 8192
     window_bytes: int = 32 << 20
@@ -58,10 +64,16 @@ class Compute:
         kind, _, index = self.device.partition(":")
         if kind not in ("auto", "cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
             raise ParameterError(f"expected device to be auto, cpu, cuda or cuda:N; got {self.device!r}")
-        for name in ("batch_tokens", "threads"):
+        for name in ("batch_tokens", "threads", "gpus_per_task", "tasks_per_gpu"):
             value = getattr(self, name)
             if value != "auto" and not _positive(value):
                 raise ParameterError(f"expected {name} to be auto or a whole number above 0; got {value!r}")
+        gpus, tasks = self.gpus_per_task, self.tasks_per_gpu
+        if not {"auto", 1} & {gpus, tasks}:
+            raise ParameterError(
+                f"expected a task to own GPUs or to share one; got gpus_per_task {gpus} and tasks_per_gpu {tasks}: "
+                "leave one of them out"
+            )
         if self.max_seconds_per_batch is not None and not self.max_seconds_per_batch > 0:
             raise ParameterError(
                 f"expected max_seconds_per_batch to be a number above 0; got {self.max_seconds_per_batch!r}"

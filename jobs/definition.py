@@ -179,6 +179,9 @@ class JobDefinition(Section):
             batch_tokens=asked.batch_tokens,
             threads=asked.threads,
             backend=asked.backend,
+            gpus_per_task=asked.gpus_per_task,
+            tasks_per_gpu=asked.tasks_per_gpu,
+            offload=asked.offload,
             max_seconds_per_batch=asked.max_seconds_per_batch,
         )
 

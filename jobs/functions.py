@@ -37,6 +37,7 @@ CONF: Final = "spark.embercast.functions"
 USUAL: Final = Path("conf", "functions.yaml")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PER_COMMIT: Final = ("max_bytes_per_commit", "max_files_per_commit")
+_PER_STAGE: Final = ("gpus_per_task", "tasks_per_gpu")
 
 
 class FunctionSection(Section):
@@ -85,6 +86,10 @@ class FunctionSection(Section):
         given = [name for name in _PER_COMMIT if getattr(compute, name) is not None]
         if given:
             raise refuse("the compute of a function, which commits nothing", ", ".join(given), "remove it")
+        asked = [name for name in _PER_STAGE if getattr(compute, name) != "auto"]
+        if asked:
+            hint = "remove it, and start the session with spark.task.resource.gpu.amount"
+            raise refuse("the compute of a function, which has no stage of its own", ", ".join(asked), hint)
         return compute
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.device import Choice, choose_batch_tokens, choose_threads
+from engine.device import Choice, choose_threads
 from engine.models.artifact import OWN
 from engine.options import Column
+from engine.placement import Placement, tokens_beside, warnings
 from jobs import ahead, causes, feed, keys, limits, tables, trial
 from jobs.agreement import Agreement, compare
 from jobs.batches.source import refusals
@@ -20,6 +21,7 @@ from jobs.resolved import resolve
 from jobs.spread import most_tasks, told
 from jobs.summary import Planned, duration, rate
 from udfs import foreign
+from udfs.executors import executor_of
 from udfs.lengths import Budget
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from jobs.definition import JobDefinition
+    from udfs.scoring import PreparedModel
 
 #: Share of labels that half precision should keep.
 _AGREE: Final = 0.99
@@ -49,6 +52,7 @@ class Plan:
         warnings: what to look at before a run; first, why a run would be refused if it were started now.
         notes: what a run depends on that the model says of itself, and whether it ends.
         backend: what writes the texts, with its reason; None for a task that writes none.
+        placement: how the model lies on the executors' GPUs; None on a CPU.
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
         changed: what is another than when the sink's rows were scored, in sentences.
         on_change: as the definition says; rescore: what scoring every row again should take.
@@ -84,6 +88,7 @@ class Plan:
     changed: tuple[str, ...] = ()
     on_change: str = "new_rows"
     rescore: Planned | None = None
+    placement: Choice[Placement] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -111,6 +116,7 @@ class Plan:
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
             ("device", str(self.device)),
+            *([("placement", str(self.placement))] if self.placement else []),
             ("dtype", str(self.dtype)),
             *([("backend", str(self.backend))] if self.backend else []),
             ("threads", f"{self.threads}, {self.slots} workers at once"),
@@ -171,6 +177,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
     counted = found.counted
     model, hardware = resolved.model, resolved.model.hardware
     manifest = model.bundle.manifest
+    placement = None if model.placement is None else model.placement.value
     looked = keys.look(spark, definition, everything=check_keys)
     pace = found.pace or Pace(tried, taken.lengths)
     expected = pace.of(counted.new, resolved.slots)
@@ -192,8 +199,9 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
         planned=expected,
         device=model.device,
         dtype=model.dtype,
-        threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark)),
-        batch_tokens=choose_batch_tokens(
+        threads=choose_threads(model.compute.threads, hardware, task_cpus=_task_cpus(spark, placement)),
+        batch_tokens=tokens_beside(
+            placement,
             model.compute.batch_tokens,
             hardware,
             model.device.value,
@@ -211,14 +219,16 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
             *refusals(tables.read_rows(spark, definition), definition),
+            *(warnings(placement, executor_of(spark)) if placement else ()),
             *_warnings(definition, looked, half, taken.rows.num_rows, failed),
         ),
-        notes=(*model.ref.notes, *_going_on(definition)),
+        notes=(*model.ref.notes, *_going_on(definition), *_not_compared(model)),
         backend=model.backend,
         price=limits.price(definition, expected.seconds),
         changed=found.changed,
         on_change=definition.on_change,
         rescore=pace.of(counted.rows, resolved.slots),
+        placement=model.placement,
     )
 
 
@@ -237,7 +247,20 @@ def _partitions(spark: SparkSession, definition: JobDefinition) -> int | None:
 def _half(spark: SparkSession, taken: trial.Taken, tried: trial.Trial) -> Agreement | None:
     if taken.resolved.model.dtype.value in ("float32", OWN) or not taken.rows.num_rows:
         return None
+    if not _room_for_float32(taken.resolved.model):
+        return None
     return compare(tried.results, trial.score_rows(spark, trial.in_float32(spark, taken.resolved), taken.rows))
+
+
+def _not_compared(model: PreparedModel) -> Iterator[str]:
+    if model.dtype.value not in ("float32", OWN) and not _room_for_float32(model):
+        yield f"{model.dtype.value} is not compared with float32, whose weights find no room on one GPU"
+
+
+def _room_for_float32(model: PreparedModel) -> bool:
+    """Whether the model that half precision is compared with, of twice the size, finds room on a GPU."""
+    placement, weights = model.placement, model.bundle.manifest.weight_bytes
+    return placement is None or placement.value.holds(2 * weights, model.hardware)
 
 
 def _warnings(
@@ -262,5 +285,7 @@ def _failed(tried: trial.Trial) -> dict[str, int]:
     return {code: codes.count(code) for code in dict.fromkeys(codes)}
 
 
-def _task_cpus(spark: SparkSession) -> int:
+def _task_cpus(spark: SparkSession, placement: Placement | None) -> int:
+    if placement is not None and placement.scheduled and placement.cpus is not None:
+        return placement.cpus
     return int(spark.sparkContext.getConf().get("spark.task.cpus", "1") or 1)

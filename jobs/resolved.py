@@ -11,6 +11,7 @@ from jobs import columns, seeds, tables
 from jobs.references import reveal
 from jobs.tracking import traces
 from udfs.columns import roles
+from udfs.executors import executor_of
 from udfs.foreign import Sample
 from udfs.scoring import PreparedModel, prepare
 
@@ -75,10 +76,16 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
         inputs=inputs,
         columns=request.columns,
         sink_schema=schema,
-        slots=_slots(spark),
+        slots=_slots(spark, model),
     )
 
 
-def _slots(spark: SparkSession) -> int:
+def _slots(spark: SparkSession, model: PreparedModel) -> int:
     context = spark.sparkContext
-    return max(1, int(context.defaultParallelism) // int(context.getConf().get("spark.task.cpus", "1") or 1))
+    cores = int(context.defaultParallelism)
+    if model.placement is not None and model.placement.value.scheduled:
+        executor = executor_of(spark)
+        at_once = model.placement.value.at_once(executor)
+        if at_once is not None and executor.cores:
+            return max(1, cores // executor.cores * at_once)
+    return max(1, cores // int(context.getConf().get("spark.task.cpus", "1") or 1))

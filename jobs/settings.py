@@ -40,6 +40,22 @@ class ComputeSection(Section):
         description="auto, transformers or vllm: what writes the texts of a task that writes",
         examples=["auto"],
     )
+    gpus_per_task: Literal["auto"] | Positive = Field(
+        default="auto",
+        description="auto or the GPUs that a task owns, a whole number above 0: auto takes as many as hold the model",
+        examples=[2],
+    )
+    tasks_per_gpu: Literal["auto"] | Positive = Field(
+        default="auto",
+        description="auto or the tasks that share a GPU, a whole number above 0: auto takes one, or a few where the "
+        "model is small",
+        examples=[2],
+    )
+    offload: bool = Field(
+        default=True,
+        description="true or false: whether weights that the GPUs have no room for may stay in the host's memory",
+        examples=[False],
+    )
     max_seconds_per_batch: float | None = Field(
         default=None,
         gt=0,
@@ -63,6 +79,15 @@ class ComputeSection(Section):
     max_files_per_commit: Positive | None = Field(
         default=None, description="how many files of the source a commit covers, a whole number above 0", examples=[100]
     )
+
+    @field_validator("tasks_per_gpu")
+    @classmethod
+    def _owns_or_shares(cls, tasks: int | str, info: ValidationInfo) -> int | str:
+        gpus = info.data.get("gpus_per_task", "auto")
+        if not {"auto", 1} & {gpus, tasks}:
+            got = f"gpus_per_task {gpus} and tasks_per_gpu {tasks}"
+            raise refuse("tasks that own GPUs or share one", got, "remove one")
+        return tasks
 
 
 class Limits(Section):

@@ -12,7 +12,6 @@ import logging
 import multiprocessing
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from engine.batching import windows
 from engine.device import choose_device, choose_threads, detect
 from engine.distinct import row_digests
 from engine.errors import DeviceError, EmbercastError, RowError
-from engine.models import load
+from engine.moving import release
 from engine.results import failed
 from engine.schema import TaskSchema, schema_of
 from engine.scorer import Scored
@@ -165,7 +164,7 @@ def score(descriptor: Descriptor, batches: Iterable[pa.RecordBatch]) -> Iterator
     Raises DeviceError where the process can't load the model, or more rows than ``MOST`` kill it.
     """
     log.warning("a task that was tried before: its rows are scored in a process apart")
-    _release()
+    release()  # a worker that scored other tasks may hold a model, whose place the process apart needs
     compute, schema = descriptor.compute, descriptor.pinned or schema_of(descriptor.task)
     with Process(_here(descriptor)) as process:
         isolation = Isolation(process, schema, descriptor.request.columns)
@@ -175,22 +174,15 @@ def score(descriptor: Descriptor, batches: Iterable[pa.RecordBatch]) -> Iterator
 
 def _here(descriptor: Descriptor) -> Descriptor:
     """What only a task knows, decided: the process apart is none."""
-    hardware, (cpus, address) = detect(), task_resources()
+    hardware, (cpus, addresses) = detect(), task_resources()
     os.environ["HF_HUB_OFFLINE"] = "1"
     compute = replace(
         descriptor.compute,
         threads=choose_threads(descriptor.compute.threads, hardware, task_cpus=cpus).value,
-        device=choose_device(descriptor.compute.device, hardware, address=address).value,
+        device=choose_device(descriptor.compute.device, hardware, address=next(iter(addresses), None)).value,
     )
-    return replace(descriptor, compute=compute, weights=LocalWeights(descriptor.weights.folder()))
-
-
-def _release() -> None:
-    """A worker that scored other tasks may hold a model, whose place on the device the process apart needs."""
-    if "torch" in sys.modules:
-        load.forget()
-    if "engine.vllm.start" in sys.modules:
-        sys.modules["engine.vllm.start"].stop()
+    devices = descriptor.devices_of(compute.device, addresses, hardware)
+    return replace(descriptor, compute=compute, weights=LocalWeights(descriptor.weights.folder()), devices=devices)
 
 
 def _serve(pickled: bytes, pipe: Connection) -> None:

@@ -20,6 +20,7 @@ from engine.models.bundle import Bundle, make_bundle
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
 from engine.options import Column, Compute, Request
+from engine.placement import Placement
 from engine.schema import SCHEMAS, STATS, TaskSchema, ddl
 from engine.scorer import Scored
 from engine.tasks import PYFUNC, task_class
@@ -30,6 +31,8 @@ from udfs.columns import check_columns, check_roots, roles
 from udfs.foreign import Sample
 from udfs.hardware import probe
 from udfs.logged import over_logged
+from udfs.placing import placed
+from udfs.profile import profile_of
 from udfs.storage import storage_of
 from udfs.weights import Weights, ship
 from udfs.worker import Descriptor, attempt
@@ -57,6 +60,8 @@ class PreparedModel:
     storage: Storage = field(default_factory=Storage)
     #: What writes the texts; None for a task that writes none.
     backend: Choice[str] | None = None
+    #: How it lies on the executors' GPUs; None on a CPU.
+    placement: Choice[Placement] | None = None
 
     @property
     def task(self) -> str:
@@ -73,8 +78,17 @@ class PreparedModel:
         request = Request(inputs=dict(inputs), params=self.params)
         pinned = self.schema if self.foreign else None
         backend = None if self.backend is None else self.backend.value
-        known_as = self.ref.known_as
-        return Descriptor(self.task, request, self.compute, self.weights, pinned, self.storage, backend, known_as)
+        return Descriptor(
+            self.task,
+            request,
+            self.compute,
+            self.weights,
+            pinned,
+            self.storage,
+            backend,
+            self.ref.known_as,
+            None if self.placement is None else self.placement.value,
+        )
 
 
 def prepare(
@@ -97,7 +111,7 @@ def prepare(
         task: None takes what the model says.
         params: the task's parameters, over those that the model was logged with; ``engine.options.Column`` where a
             column gives the value, and the logged one where it is null.
-        compute: dtype, device, batch_tokens, threads, backend, window.
+        compute: dtype, device, batch_tokens, threads, backend, GPUs a task, window.
         weights_path: a folder that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
         sample: rows that the struct of a model outside the task table is learned from.
@@ -127,6 +141,10 @@ def prepare(
     else:
         task_class(ref.task).check(parsed, bundle.manifest)
     schema = SCHEMAS.get(ref.task) or _pinned(ref, bundle, merged, sample)
+    placement = None
+    if device.value != "cpu":
+        chosen, table = None if backend is None else backend.value, None if sample is None else sample.rows
+        placement = placed(spark, bundle, compute, hardware, task=ref.task, backend=chosen, table=table)
     weights = ship(spark, bundle, weights_path=weights_path)
     log.info("embercast pinned %s, bundle %s, dtype %s", ref.pinned, bundle.digest[:12], dtype)
     return PreparedModel(
@@ -141,6 +159,7 @@ def prepare(
         schema=schema,
         storage=storage_of(spark, getattr(parsed, "roots", ())),
         backend=backend,
+        placement=placement,
     )
 
 
@@ -162,6 +181,9 @@ def score(
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
     backend: str = "auto",
+    gpus_per_task: int | str = "auto",
+    tasks_per_gpu: int | str = "auto",
+    offload: bool = True,
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     profile: Any = None,
@@ -176,9 +198,10 @@ def score(
         input: the column of the task's main input, or input role → column (``{"text": "body", "text_pair": "title"}``).
         output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``, or for a model outside
             the task table what is learned from the first rows of ``df`` when this is called.
-        task, params, dtype, device, batch_tokens, threads, backend, weights_path, allow_foreign_code: as for
-            ``prepare`` and ``Compute``; a prepared model has them already.
-        profile: a ``pyspark.resource.ResourceProfile``, for the stage to run where GPUs are.
+        task, params, dtype, device, batch_tokens, threads, backend, gpus_per_task, tasks_per_gpu, offload,
+            weights_path, allow_foreign_code: as for ``prepare`` and ``Compute``; a prepared model has them already.
+        profile: a ``pyspark.resource.ResourceProfile`` for the stage, in place of that which the model's placement
+            asks for where Spark hands out GPUs.
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
         took: name of one more column (``DOUBLE``), non-null on one row of each partition: the seconds from its start to
             the last answer. For it the answers of a window are held until it is known whether another follows.
@@ -187,7 +210,16 @@ def score(
     for a column that is missing, of the wrong type or there already, and for paths of recordings without roots.
     """
     if isinstance(model, str):
-        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads, backend=backend)
+        compute = Compute(
+            dtype=dtype,
+            device=device,
+            batch_tokens=batch_tokens,
+            threads=threads,
+            backend=backend,
+            gpus_per_task=gpus_per_task,
+            tasks_per_gpu=tasks_per_gpu,
+            offload=offload,
+        )
         model = prepare(
             df.sparkSession,
             model,
@@ -204,6 +236,8 @@ def score(
     schema = _with_results(df.schema, model.schema, output, stats, took)
     # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
     by_position = df.toDF(*map(str, range(len(df.columns))))
+    if profile is None and model.placement is not None:
+        profile = profile_of(df.sparkSession, model.placement.value)
     return by_position.mapInArrow(_mapper(descriptor, df.columns, stats, took), schema, profile=profile)
 
 

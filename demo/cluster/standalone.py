@@ -26,6 +26,7 @@ class Cluster:
         env: of the workers and so of the executors that they start.
         conf: Spark properties of the workers (``spark.worker.…``), as ``spark.worker.resource.gpu.amount``.
         memory: what a worker gives its executors.
+        cores: of a worker, as it tells the master.
         workers: in the order they were started; the first is ``work-0`` in the home folder.
     """
 
@@ -34,12 +35,13 @@ class Cluster:
     env: Mapping[str, str]
     conf: Mapping[str, str]
     memory: str
+    cores: int = 1
     workers: list[Started] = field(default_factory=list)
 
     def add_worker(self) -> Started:
-        """One more worker, of one core. It is there before it is known to the master, which takes a moment."""
+        """One more worker. It is there before it is known to the master, which takes a moment."""
         number, home = len(self.workers), self.processes.home
-        room = ("--cores", "1", "--memory", self.memory, "--work-dir", str(home / f"work-{number}"))
+        room = ("--cores", str(self.cores), "--memory", self.memory, "--work-dir", str(home / f"work-{number}"))
         properties = home / f"worker-{number}.conf"
         properties.write_text("".join(f"{key} {value}\n" for key, value in self.conf.items()), encoding="utf-8")
         arguments = ("--webui-port", "0", "--properties-file", str(properties), *room, self.master)
@@ -57,8 +59,9 @@ def cluster(
     env: Mapping[str, str] | None = None,
     conf: Mapping[str, str] | None = None,
     memory: str = "1g",
+    cores: int = 1,
 ) -> Iterator[Cluster]:
-    """A standalone master with workers of one core each within the block, reached from this host alone.
+    """A standalone master with workers, of one core each unless told, within the block, reached from this host alone.
 
     Args:
         home: a folder for logs and the workers' folders, made where it is missing; what an executor says lies in
@@ -69,6 +72,7 @@ def cluster(
         env: goes over this process's environment for the workers and their executors, less PYTHONPATH and the like.
         conf: Spark properties of the workers.
         memory: what a worker gives its executors.
+        cores: that a worker offers, whatever this machine has.
 
     Raises Unfit where a process ends or does not listen.
     """
@@ -79,7 +83,7 @@ def cluster(
     try:
         listening = ("--port", str(port), "--webui-port", str(ui_port))
         wait_for(port, _start(processes, "master", "master.Master", ("--host", HOST, *listening), env or {}))
-        made = Cluster(f"spark://{HOST}:{port}", processes, env or {}, conf or {}, memory)
+        made = Cluster(f"spark://{HOST}:{port}", processes, env or {}, conf or {}, memory, cores)
         for _ in range(workers):
             made.add_worker()
         yield made

@@ -32,7 +32,7 @@ def attending(model: Any, step: Step) -> Iterator[None]:
     AttentionInterface.register(NAME, attend)
     before = model.config._attn_implementation
     model.config._attn_implementation = NAME
-    _RUNNING.step = step
+    _RUNNING.step, _RUNNING.device = step, model.device
     try:
         yield
     finally:
@@ -62,9 +62,11 @@ def attend(
     if other or attention_mask is not None:
         raise NotImplementedError(f"attention with {', '.join(other) or 'a mask of its own'}")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    call = Call(module.layer_idx, scale, sliding_window, softcap, s_aux)
-    out = _RUNNING.step.attend(call, query[0], key[0], value[0])
-    return out.transpose(0, 1).unsqueeze(0), None
+    # A layer may lie on another GPU than the keys and values, which are all on the model's first.
+    here = _RUNNING.device
+    call = Call(module.layer_idx, scale, sliding_window, softcap, None if s_aux is None else s_aux.to(here))
+    out = _RUNNING.step.attend(call, *(one[0].to(here) for one in (query, key, value)))
+    return out.transpose(0, 1).unsqueeze(0).to(query.device), None
 
 
 def _nothing(value: Any) -> bool:

@@ -24,6 +24,11 @@ def backend_of(loaded: LoadedModel) -> Backend:
     return _own(loaded)
 
 
+def forget() -> None:
+    """Lets go of the backends that are kept, and of the models that they hold."""
+    _own.cache_clear()
+
+
 @lru_cache(maxsize=2)
 def _own(loaded: LoadedModel) -> Backend:
     """Those of the two models last used are kept, as the models are."""

@@ -18,6 +18,8 @@ def first_token_only(model: Any) -> bool:
     Only for a head that reads nothing else, with texts padded on the right. After it ``last_hidden_state`` is
     [items, 1, hidden]. Returns whether the architecture is one of those known to allow it; others stay as they are.
     """
+    if hasattr(model, "hf_device_map"):  # accelerate brings each layer's inputs to it, by the forward it has
+        return False
     if model.config._attn_implementation != "sdpa" or getattr(model.config, "is_decoder", False):
         return False
     forward = _FORWARDS.get(model.config.model_type)

@@ -12,6 +12,7 @@ from engine.errors import ModelError
 from engine.models import vocoder
 from engine.models.auto import auto_class
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest
+from engine.models.spread import Spread, dispatch
 from engine.models.tensors import map_tensors
 
 
@@ -26,11 +27,12 @@ class LoadedModel:
         model: of transformers.
         tokenizer: of transformers; None for a task that needs none.
         manifest: what its bundle says.
-        device: cpu or cuda:N.
+        device: cpu or cuda:N, where inputs go.
         features: transformers' feature extractor, of a model of audio.
         vocoder: that makes waveforms of the model's spectrograms, where it lies beside it.
         path: the bundle's folder.
         backend: what writes its texts: transformers or vllm.
+        devices: of one that is spread, over several or over one and the host's memory; empty of one that lies on one.
     """
 
     model: Any
@@ -41,6 +43,7 @@ class LoadedModel:
     vocoder: Any = None
     path: Path | None = None
     backend: str = "transformers"
+    devices: tuple[str, ...] = ()
 
     def __call__(self, **inputs: Any) -> Any:
         """The model's output for tensors on ``device``, in inference mode."""
@@ -50,13 +53,16 @@ class LoadedModel:
             return self.model(**inputs)
 
 
-def load(path: Path, device: str, backend: str = "transformers") -> LoadedModel:
+def load(path: Path, device: str, backend: str = "transformers", spread: Spread | None = None) -> LoadedModel:
     """Loads a bundle, once per process, device and backend; the two last used are kept. One made again is new.
 
+    ``spread`` says over which devices its layers go; ``device`` is the first of them.
+
     On a CPU every parameter stays in the file's mapping, so that all workers of a host share one copy. Nothing is
-    asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's.
+    asked of a hub. Raises ModelError where the installed transformers has another layout than the driver's, DeviceError
+    where a model that is spread finds no room.
     """
-    return _load(path, device, backend, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
+    return _load(path, device, backend, spread, tuple(_identity(path / name) for name in (FILE, WEIGHTS)))
 
 
 def forget() -> None:
@@ -75,7 +81,9 @@ def _identity(file: Path) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, device: str, backend: str, written: tuple[tuple[int, int, int], ...]) -> LoadedModel:
+def _load(
+    path: Path, device: str, backend: str, spread: Spread | None, written: tuple[tuple[int, int, int], ...]
+) -> LoadedModel:
     manifest = Manifest.read(path)
     model = _skeleton(path, manifest)
     files = [name for name in (BASE, WEIGHTS) if name in manifest.files]
@@ -85,8 +93,15 @@ def _load(path: Path, device: str, backend: str, written: tuple[tuple[int, int, 
     if tokenizer is not None and features is None:  # the padding token of a tokenizer of speech is its blank
         _pad_token(model, tokenizer)
     beside = vocoder.load(path / vocoder.FOLDER, device)
-    model = model.eval().requires_grad_(False).to("cpu" if backend == "vllm" else device)
-    return LoadedModel(model, tokenizer, manifest, device, features, beside, path, backend)
+    model = _placed(model.eval().requires_grad_(False), device, backend, spread, path)
+    devices = () if spread is None else spread.devices
+    return LoadedModel(model, tokenizer, manifest, device, features, beside, path, backend, devices)
+
+
+def _placed(model: Any, device: str, backend: str, spread: Spread | None, path: Path) -> Any:
+    if backend == "vllm":  # it reads the weights itself
+        return model
+    return model.to(device) if spread is None else dispatch(model, spread, str(path))
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -139,6 +139,12 @@ class AudioTask(Task):
                 assert encoded.seconds is not None
                 encoded.seconds[item] = stream.seconds
 
-        threads = min(2, max(1, items.size))
-        with feed(items.tolist(), read, threads=threads, ahead=ahead, weight=weight) as fed:
+        with feed(items.tolist(), read, threads=readers(self.device, items.size), ahead=ahead, weight=weight) as fed:
             yield fed
+
+
+def readers(device: str, recordings: int) -> int:
+    """Threads that read so many recordings: on a CPU, which they share with the model, two; else one a core."""
+    import torch
+
+    return max(1, min(recordings, 2 if device == "cpu" else max(2, torch.get_num_threads())))

@@ -95,6 +95,9 @@ class Task(ABC):
     window_bytes: ClassVar[int | None] = None
     #: What may write its texts (``engine.generation.choice``); empty for a task that does not write through a backend.
     backends: ClassVar[tuple[str, ...]] = ()
+    #: Whether it runs with a model whose layers lie on several devices: it calls the model as a whole, and reads no
+    #: weights itself.
+    spreads: ClassVar[bool] = False
     #: Whether any parameter is taken and handed to the model: ``Params`` has one field, ``call``, that holds them.
     open_params: ClassVar[bool] = False
     #: What the loaded model's bundle says of itself; None for a task without a bundle.

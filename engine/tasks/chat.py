@@ -66,6 +66,7 @@ class Chat(Task):
     auto_class = "AutoModelForCausalLM"
     architecture = ("ForCausalLM", "LMHeadModel")
     backends = ("transformers", "vllm")
+    spreads = True
     by_row = BY_ROW
     fixed = FIXED
     manifest: Manifest

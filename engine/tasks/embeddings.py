@@ -46,6 +46,7 @@ class Embeddings(TextTask):
     Params = EmbeddingsParams
     auto_class = "AutoModel"
     unused = ("pooler",)  # checkpoints of masked language models and of RoBERTa's classifiers have none
+    spreads = True
 
     @classmethod
     def check(cls, params: EmbeddingsParams, manifest: Manifest) -> None:

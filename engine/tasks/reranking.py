@@ -43,6 +43,7 @@ class Reranking(TextTask):
     auto_class = "AutoModelForSequenceClassification"
     architecture = "ForSequenceClassification"
     texts = ("query", "passage")
+    spreads = True
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

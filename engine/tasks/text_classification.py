@@ -45,6 +45,7 @@ class TextClassification(TextTask):
     auto_class = "AutoModelForSequenceClassification"
     architecture = "ForSequenceClassification"
     texts = ("text", "text_pair")
+    spreads = True
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

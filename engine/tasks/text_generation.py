@@ -23,6 +23,7 @@ class TextGeneration(GenerationTask):
     texts = ("prompt",)
     pads_left = True
     backends = ("transformers", "vllm")
+    spreads = True
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

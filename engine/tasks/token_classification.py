@@ -57,6 +57,7 @@ class TokenClassification(TextTask):
     Params = TokenClassificationParams
     auto_class = "AutoModelForTokenClassification"
     architecture = "ForTokenClassification"
+    spreads = True
 
     def __init__(self, loaded: LoadedModel) -> None:
         super().__init__(loaded)

@@ -20,7 +20,7 @@ from engine.vllm.folder import checkpoint
 
 #: Part of the GPU's memory for weights, activations, keys and values: vLLM plans the last from what the others leave.
 _MEMORY: Final = 0.9
-_engines: dict[tuple[Path, str], Any] = {}
+_engines: dict[tuple[Path, tuple[str, ...]], Any] = {}
 
 
 def make(loaded: LoadedModel) -> Backend:
@@ -29,10 +29,11 @@ def make(loaded: LoadedModel) -> Backend:
     Raises DeviceError where vLLM is not installed, or does not start: it does not know the model, or has no room.
     """
     folder = checkpoint(loaded.model, loaded.manifest)
-    if (folder, loaded.device) not in _engines:
+    key = (folder, loaded.devices or (loaded.device,))
+    if key not in _engines:
         stop()
-        _engines[folder, loaded.device] = _start(folder, loaded)
-    return VllmBackend(_engines[folder, loaded.device])
+        _engines[key] = _start(folder, loaded)
+    return VllmBackend(_engines[key])
 
 
 def stop() -> None:
@@ -64,7 +65,7 @@ def _start(folder: Path, loaded: LoadedModel) -> Any:
 def arguments(folder: Path, loaded: LoadedModel) -> dict[str, Any]:
     """What ``vllm.LLM`` is started with."""
     assert loaded.path is not None, "a model that is loaded from a bundle has its folder"
-    index = int(loaded.device.partition(":")[2] or 0)
+    indices = [int(device.partition(":")[2] or 0) for device in loaded.devices or (loaded.device,)]
     return {
         "model": str(folder),
         "tokenizer": str(loaded.path / "tokenizer"),
@@ -79,5 +80,6 @@ def arguments(folder: Path, loaded: LoadedModel) -> dict[str, Any]:
         "logprobs_mode": "raw_logprobs",
         "structured_outputs_config": {"backend": "guidance"},  # llguidance, which the engine's own grammars are of
         "seed": 0,
-        **({"device_ids": [index]} if index else {}),  # vLLM takes the first visible one by itself
+        **({"device_ids": indices} if indices != [0] else {}),  # vLLM takes the first visible one by itself
+        **({"tensor_parallel_size": len(indices)} if len(indices) > 1 else {}),
     }

@@ -172,7 +172,7 @@ def _loaded(
     values = {**known.values, **params}
     parse_given(ref.task, values)
     hardware = detect()
-    device = choose_device(compute.device, hardware, address=task_resources()[1]).value
+    device = choose_device(compute.device, hardware, address=next(iter(task_resources()[1]), None)).value
     half = task_class(ref.task).half
     dtype = choose_dtype(compute.dtype, hardware, device, logged=ref.dtype, half=half).value
     backend = choose_backend(compute.backend, hardware, device, task=ref.task)

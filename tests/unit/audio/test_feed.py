@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.audio.feed import feed
+from engine.tasks import audio
 
 
 def readers() -> int:
@@ -116,3 +117,13 @@ def test_values_that_nobody_takes_are_closed() -> None:
 
     assert [one.closed for one in made] == [int(one is not taken) for one in made]
     assert len(made) == 7
+
+
+@pytest.mark.parametrize(
+    ("device", "recordings", "threads"), [("cpu", 9, 2), ("cuda:1", 9, 8), ("cuda:1", 3, 3), ("cpu", 0, 1)]
+)
+def test_readers_feed_a_gpu_by_all_of_a_tasks_cores(
+    device: str, recordings: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 8)
+    assert audio.readers(device, recordings) == threads

@@ -148,6 +148,11 @@ errors: {max_fraction: 2}
         (("task: text-classification", "compute: {device: gpu}"), "compute.device", '"gpu"'),
         (("task: text-classification", "compute: {max_bytes_per_commit: 1x}"), "compute.max_bytes_per_commit", '"1x"'),
         (("task: text-classification", "compute: {backend: vlm}"), "compute.backend", '"vlm"; write backend: auto'),
+        (
+            ("task: text-classification", "compute: {gpus_per_task: 2, tasks_per_gpu: 2}"),
+            "compute.tasks_per_gpu",
+            "gpus_per_task 2 and tasks_per_gpu 2; remove one",
+        ),
         (("task: text-classification", "compute:"), "compute", "null"),
         (("task: text-classification", "key: [a]"), "key", '"key"; write it as source.key'),
         (("{text: body}", "{texts: body}"), "source.inputs.texts", '"texts"; write text: body'),

@@ -103,6 +103,12 @@ def test_what_commits_nothing_has_no_bounds_of_a_commit(tmp_path: Path) -> None:
     assert "expected the compute of a function, which commits nothing, got max_files_per_commit" in found
 
 
+def test_what_has_no_stage_of_its_own_asks_for_no_gpus(tmp_path: Path) -> None:
+    text = "version: 1\nfunctions:\n  f: {model: m, compute: {gpus_per_task: 2}}\n"
+    [found] = wrong(write(tmp_path, text))
+    assert "got gpus_per_task; remove it, and start the session with spark.task.resource.gpu.amount" in found
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     [found] = wrong(tmp_path / "functions.yaml")
     assert found.startswith("functions.yaml: expected a readable file of functions, got No such file")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from engine.device import Choice
+from engine.device import Choice, Gpu, Hardware
+from engine.placement import Placement
 from jobs import plan as plans
 from jobs.agreement import Agreement, compare
 from jobs.definition import JobDefinition
@@ -90,6 +92,27 @@ def test_a_plan_of_texts_to_write_tells_what_writes_them() -> None:
     chosen = Choice("transformers", "vLLM is not installed on the executors")
     assert lines(replace(PLAN, backend=chosen))["backend"] == "transformers (vLLM is not installed on the executors)"
     assert "backend" not in lines(PLAN)
+
+
+def test_a_plan_on_gpus_says_how_the_model_lies() -> None:
+    chosen = Choice(Placement(cpus=8), "its 0.4 GiB of weights fit NVIDIA L4")
+    found = lines(replace(PLAN, placement=chosen))
+    assert found["placement"] == "1 GPU a task, 8 cores each (its 0.4 GiB of weights fit NVIDIA L4)"
+    assert "placement" not in lines(PLAN)
+
+
+@pytest.mark.parametrize(
+    ("placement", "compared"), [(None, True), (Placement(), True), (Placement(gpus=2, room=1 << 30), False)]
+)
+def test_half_precision_is_compared_where_float32_finds_room(placement: Placement | None, compared: bool) -> None:
+    model: Any = SimpleNamespace(
+        placement=placement and Choice(placement, "asked for"),
+        bundle=SimpleNamespace(manifest=SimpleNamespace(weight_bytes=1 << 30)),
+        dtype=Choice("bfloat16", "asked for"),
+        hardware=Hardware(cores=1, memory=1, gpus=(Gpu("NVIDIA L4", (8, 9), 22 << 30),)),
+    )
+    words = "bfloat16 is not compared with float32, whose weights find no room on one GPU"
+    assert list(plans._not_compared(model)) == ([] if compared else [words])
 
 
 def test_a_plan_promises_nothing_where_nothing_could_be_tried() -> None:

@@ -59,11 +59,16 @@ def test_it_takes_the_gpu_of_the_task(loaded: LoadedModel) -> None:
     assert "device_ids" not in arguments(folder, loaded)
 
 
+def test_over_several_gpus_it_splits_every_layer(loaded: LoadedModel) -> None:
+    told = arguments(checkpoint(loaded.model, loaded.manifest), replace(loaded, devices=("cuda:2", "cuda:3")))
+    assert (told["device_ids"], told["tensor_parallel_size"]) == ([2, 3], 2)
+
+
 def test_another_model_takes_the_place_of_the_first(loaded: LoadedModel) -> None:
     from engine.vllm import start
 
     first, second = make(loaded), make(replace(loaded, device="cuda:1"))
-    assert [device for _, device in start._engines] == ["cuda:1"]
+    assert [devices for _, devices in start._engines] == [("cuda:1",)]
     assert isinstance(first, VllmBackend)
     assert isinstance(second, VllmBackend)
     assert (first.llm.running, second.llm.running) == (False, True)

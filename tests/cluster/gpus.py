@@ -1,0 +1,101 @@
+"""A program on a cluster whose workers have GPUs that are made up. Arguments: master, model, folder, jars.
+
+Tells as JSON what its tasks saw.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+import jobs.resolved
+import udfs.scoring
+from engine.options import Compute
+from engine.placement import Placement
+from jobs.plan import plan
+from jobs.runner import run
+from tests.cluster import made_up
+from tests.spark.job import define
+from udfs import score
+from udfs.profile import profile_of
+
+CONFIGURATION = {
+    "spark.executor.resource.gpu.amount": "2",
+    "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    "spark.scheduler.maxRegisteredResourcesWaitingTime": "300s",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.memory": "768m",
+    "spark.executor.memory": "512m",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+def tasks(spark: SparkSession, placement: Placement, count: int = 8) -> list[dict[str, Any]]:
+    """What tasks of a stage with this placement were given."""
+    told = spark.range(0, count, 1, count).mapInArrow(made_up.tell, made_up.TOLD, profile=profile_of(spark, placement))
+    return [row.asDict() for row in told.collect()]
+
+
+def scored(spark: SparkSession, model: made_up.MadeUpModel) -> list[list[dict[str, Any]]]:
+    """Where each row was scored, of several rounds of as many tasks as there are GPUs."""
+    df = spark.range(0, 4, 1, 4).selectExpr("id", "concat('text ', id) AS body")
+    rounds = (score(df, model=model, input="body", output="s").collect() for _ in range(3))
+    return [[json.loads(row["s"]["label"]) for row in rows] for rows in rounds]
+
+
+def job(spark: SparkSession, model: str, folder: Path) -> dict[str, Any]:
+    """What a job's plan says of its place, and where its rows were scored."""
+    spark.range(0, 16, 1, 8).selectExpr("id", "'p' AS product", "concat('text ', id) AS body").write.parquet(
+        f"{folder}/source"
+    )
+    source = {"format": "parquet", "schema": "id LONG, product STRING, body STRING"}
+    definition = define(folder, model, source=source, compute={"tasks_per_gpu": 2})
+    made = plan(definition, spark=spark)
+    summary = run(definition, spark=spark)
+    rows = spark.read.format("delta").load(f"{folder}/sink").collect()
+    return {
+        "lines": dict(made._lines()),
+        "slots": made.slots,
+        "warnings": made.warnings,
+        "rows": summary.rows,
+        "failed": summary.failed,
+        "where": [json.loads(row["sentiment"]["label"]) for row in rows],
+    }
+
+
+def main(master: str, model: str, folder: str, jars: str) -> None:
+    """Tells all of it."""
+    builder = SparkSession.builder.master(master).config("spark.jars", jars)
+    for key, value in CONFIGURATION.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    whole, shared, both = Placement(cpus=2), Placement(tasks=2, cpus=1), Placement(gpus=2, cpus=4)
+    told: dict[str, Any] = {
+        "whole": tasks(spark, whole),
+        "shared": tasks(spark, shared),
+        "both": tasks(spark, both, 4),
+        "same": profile_of(spark, whole) is profile_of(spark, replace(whole)),
+    }
+    udfs.scoring.probe = lambda spark: made_up.HARDWARE
+    prepare = jobs.resolved.prepare
+    jobs.resolved.prepare = lambda *arguments, **options: made_up.made_up(prepare(*arguments, **options))
+    prepared = made_up.made_up(prepare(spark, model, compute=Compute(dtype="float32")))
+    told["placement"] = str(prepared.placement)
+    told["scored"] = scored(spark, prepared)
+    told["job"] = job(spark, model, Path(folder))
+    print(json.dumps(told))
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
