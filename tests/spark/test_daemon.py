@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,11 +74,3 @@ def test_what_workers_import_they_share(spark: SparkSession, sentiment: Path) ->
     df = spark.createDataFrame([("a good day",)] * 2, "body STRING").repartition(2)
     assert score(df, model=str(sentiment), input="body", output="s").where("s.error IS NULL").count() == 2
     assert max(row.private for row in look(spark)) < 250 << 20
-
-
-def test_a_daemon_that_is_killed_comes_again(spark: SparkSession) -> None:
-    before = look(spark)[0].daemon
-    os.kill(before, signal.SIGKILL)
-    rows = look(spark)
-    assert {row.daemon for row in rows}.isdisjoint({before})
-    assert all(row.command == ["-m", "udfs.daemon"] for row in rows)
