@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def prepare() -> None:
-    """Imports ``MODULES``. One that can't be imported is told of on standard error: a worker that needs it says more."""
+    """Imports ``MODULES``; says on standard error which can't be imported: a worker that needs one says more."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # executors ask no hub; read on import
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # to ask for GPUs otherwise starts CUDA, once for all
     with redirect_stdout(sys.stderr):  # Spark reads this process's standard output
