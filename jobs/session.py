@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jobs import functions
+from jobs import functions, workers
 from jobs.errors import RunError
 from jobs.jars import delta_jars
 
@@ -71,6 +71,9 @@ def _start(name: str) -> SparkSession:
         options["spark.master"] = os.environ.get("EMBERCAST_MASTER", options["spark.master"])
         if options["spark.master"].startswith("local["):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # needs no name of this host
+        forked_from = workers.daemon(options["spark.master"])
+        if forked_from is not None:
+            options["spark.python.daemon.module"] = forked_from
     for key, value in options.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()

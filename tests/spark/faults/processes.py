@@ -14,7 +14,7 @@ def daemons() -> list[psutil.Process]:
         one
         for java in psutil.Process().children()
         for one in children(java)
-        if "pyspark.daemon" in " ".join(arguments(one))
+        if "pyspark.worker" in " ".join(arguments(one))
     ]
 
 
@@ -29,7 +29,7 @@ def workers() -> list[psutil.Process]:
 
 def _scores(process: psutil.Process) -> bool:
     line = " ".join(arguments(process))
-    if "pyspark.daemon" not in line and "spawn_main" not in line:
+    if "pyspark.worker" not in line and "spawn_main" not in line:
         return False
     try:
         return process.environ().get("EMBERCAST_CACHE") == os.environ["EMBERCAST_CACHE"]

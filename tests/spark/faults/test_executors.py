@@ -46,7 +46,7 @@ def kill():
     time.sleep(1.0)  # its tasks have begun
     while not killed:
         for one in executors():
-            if any("pyspark.daemon" in " ".join(child.cmdline()) for child in one.children()):
+            if any("pyspark.worker" in " ".join(child.cmdline()) for child in one.children()):
                 os.kill(one.pid, signal.SIGKILL)
                 killed.append(one.pid)
                 return
