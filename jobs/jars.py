@@ -55,16 +55,25 @@ def delta_jars() -> list[Path]:
     return sorted(home.glob("*.jar"))
 
 
+def artifact_of(*, delta: str, spark: str) -> str:
+    """The name of Delta's main jar: from 4.1 on there is one for each Spark that a release fits."""
+    return "delta-spark_2.13" if _minor(delta) == "4.0" else f"delta-spark_{_minor(spark)}_2.13"
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
 def _fetch(home: Path) -> None:
-    version = metadata.version("delta-spark")
-    artifact = f"delta-spark_{'.'.join(metadata.version('pyspark').split('.')[:2])}_2.13"
+    delta, spark = metadata.version("delta-spark"), metadata.version("pyspark")
+    artifact = artifact_of(delta=delta, spark=spark)
     with cache.workspace(home.parent) as scratch:
         jars = scratch / "jars"
         mirror = os.environ.get("EMBERCAST_MAVEN")
         settings = _SETTINGS.format(cache=scratch / "ivy", root=f' root="{mirror}"' if mirror else "")
         (scratch / "settings.xml").write_text(settings, encoding="utf-8")
-        (scratch / "ivy.xml").write_text(_MODULE.format(artifact=artifact, version=version), encoding="utf-8")
-        _run_ivy(scratch, f"{jars}/[artifact]-[revision].[ext]", f"{artifact} {version}")
+        (scratch / "ivy.xml").write_text(_MODULE.format(artifact=artifact, version=delta), encoding="utf-8")
+        _run_ivy(scratch, f"{jars}/[artifact]-[revision].[ext]", f"{artifact} {delta}")
         jars.rename(home)
 
 
@@ -84,7 +93,8 @@ def _run_ivy(scratch: Path, pattern: str, wanted: str) -> None:
         said = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
         raise RunError(
             f"expected {wanted} from Maven Central, Ivy could not fetch it: check the network, or set EMBERCAST_MAVEN "
-            f"to a mirror's address, or put the jars into {folder()}\n{said}"
+            f"to a mirror's address, or put the jars into {folder()}; there are none for a delta-spark that does not "
+            f"fit the installed pyspark (docs/support.md says which do)\n{said}"
         )
 
 

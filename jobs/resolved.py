@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobs import columns, seeds, tables
 from jobs.references import reveal
+from jobs.session import check_classic
 from jobs.tracking import traces
 from udfs.columns import roles
 from udfs.executors import executor_of
@@ -51,8 +52,9 @@ def resolve(spark: SparkSession, definition: JobDefinition) -> Resolved:
         definition: the job.
 
     Raises ModelError, ParameterError or DeviceError for what can't be computed or traced, SchemaError with every
-    column that is missing or of the wrong type.
+    column that is missing or of the wrong type, RunError on Spark Connect.
     """
+    check_classic(spark)
     rows = tables.read_source(spark, definition)
     model = prepare(
         spark,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from jobs import functions, workers
 from jobs.errors import RunError
 from jobs.jars import delta_jars
+from udfs.connect import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,22 +30,32 @@ _LOCAL: Final = {
 }
 
 
+_NO_CONNECT: Final = (
+    "expected a Spark session with a driver of its own, got Spark Connect: a job keeps its lease and its progress "
+    "through the driver's JVM. Run it by spark-submit, or unset SPARK_REMOTE; udfs.score, udf and register work on "
+    "Spark Connect"
+)
+
+
 def session(name: str, *, with_functions: bool = True) -> SparkSession:
     """The session that is active, the one that spark-submit configured, or a local one with Delta.
 
     One that is started here has the SQL functions that ``jobs.functions`` finds, unless it runs no query of anyone's
     (``with_functions=False``): each costs the preparation of its model. One that was there keeps its own.
 
-    Raises RunError where the session has no Delta, with the options that give it one; DefinitionError where a function
-    can't be made.
+    Raises RunError where the session has no Delta, with the options that give it one, and where it is one of Spark
+    Connect; DefinitionError where a function can't be made.
     """
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
+    if "SPARK_REMOTE" in os.environ:  # Spark would take it for the session that is started here
+        raise RunError(_NO_CONNECT)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers take the system's Python otherwise
     active = SparkSession.getActiveSession()
     is_new = active is None and SparkContext._active_spark_context is None  # another thread's is active there alone
     spark = active or _start(name)
+    check_classic(spark)
     _check_delta(spark)
     if is_new and with_functions:
         _add_functions(spark)
@@ -77,6 +88,12 @@ def _start(name: str) -> SparkSession:
     for key, value in options.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def check_classic(spark: SparkSession) -> None:
+    """Raises RunError for a session of Spark Connect, on which no job runs."""
+    if is_connect(spark):
+        raise RunError(_NO_CONNECT)
 
 
 def _check_delta(spark: SparkSession) -> None:

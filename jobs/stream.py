@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,14 @@ def _is_busy(query: Any) -> bool:
 def _version(progress: Any) -> int | None:
     """The last whole version of a Delta source in a stream's progress; None for files and where nothing was read."""
     offset = (progress or {"sources": [{}]})["sources"][0].get("endOffset")
-    offset = json.loads(offset) if isinstance(offset, str) else offset
+    offset = _read(offset) if isinstance(offset, str) else offset
     if not isinstance(offset, dict) or "reservoirVersion" not in offset:
         return None
     return int(offset["reservoirVersion"]) - (1 if int(offset["index"]) < 0 else 0)
+
+
+def _read(offset: str) -> Any:
+    try:
+        return json.loads(offset)
+    except json.JSONDecodeError:  # pyspark 4.0 and 4.1 show the mapping that they made of it
+        return ast.literal_eval(offset)

@@ -1,5 +1,7 @@
 """How a bundle gets from the driver to the hosts: once per executor by broadcast, once per host onto the disk.
 
+Spark Connect has no broadcast: ``udfs.connect`` has what takes its place.
+
 Each way is a small picklable description made on the driver, whose ``folder()`` runs in the worker and gives the
 bundle's folder on that host (``engine.models.cache``).
 """
@@ -16,6 +18,7 @@ from engine.errors import ModelError
 from engine.models import cache
 from engine.models.bundle import Bundle
 from engine.models.manifest import FILE
+from udfs.connect import is_connect, upload
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -91,16 +94,13 @@ def ship(spark: SparkSession, bundle: Bundle, *, weights_path: str | None = None
 
     In local mode the workers share the driver's disk, so nothing is sent; ``root`` (a cache folder for the executors)
     asks for the broadcast there too. ``weights_path`` names a folder all hosts see, which is used instead of the
-    broadcast. Raises ModelError on Spark Connect without one, and where there is no such folder.
+    broadcast. Spark Connect's artifacts take its place there. Raises ModelError where there is no such folder.
     """
     if weights_path is not None:
         return _share(bundle, Path(weights_path), root)
-    context = getattr(spark, "sparkContext", None) if _classic(spark) else None
-    if context is None:
-        raise ModelError(
-            "expected a SparkContext to broadcast the weights, Spark Connect has none: "
-            "give compute.weights_path, a folder that the driver and all executors see"
-        )
+    if is_connect(spark):
+        return upload(spark, bundle, root=root)
+    context = spark.sparkContext
     if root is None and context.master.split("[")[0] == "local":
         return LocalWeights(bundle.path)
     return broadcast(context, bundle, root=root)
@@ -119,10 +119,6 @@ def _share(bundle: Bundle, shared: Path, root: Path | None) -> SharedWeights:
         raise ModelError(f"expected a folder at weights_path {shared}, there is none: make or mount it on every host")
     path = cache.ensure(bundle.digest, SharedWeights(bundle.path, bundle.digest)._copy, root=shared)
     return SharedWeights(path, bundle.digest, root)
-
-
-def _classic(spark: SparkSession) -> bool:
-    return not type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 def _shards(paths: list[Path]) -> Iterator[bytes]:
