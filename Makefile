@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs setup
+.PHONY: help demo cluster test lint bench docs setup
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -16,11 +16,14 @@ help:
 demo: setup ## score a table end to end: models, table, job, results
 	$(BIN)/python -m demo
 
+cluster: setup ## a Spark cluster of this machine with MLflow on PostgreSQL, until Ctrl-C
+	@$(BIN)/python -m demo.cluster
+
 # Those that start a JVM run beside the others, each with a core to itself: one after the other they take twice as long.
 test: setup ## run all tests
 	@log=$$(mktemp); export OMP_NUM_THREADS=1; \
-	$(BIN)/pytest --durations=15 tests/spark >$$log 2>&1 & spark=$$!; trap 'kill $$spark' INT TERM; \
-	$(BIN)/pytest --durations=15 --ignore=tests/spark; others=$$?; \
+	$(BIN)/pytest --durations=15 tests/spark tests/cluster >$$log 2>&1 & spark=$$!; trap 'kill $$spark' INT TERM; \
+	$(BIN)/pytest --durations=15 --ignore=tests/spark --ignore=tests/cluster; others=$$?; \
 	wait $$spark; spark=$$?; cat $$log; rm $$log; \
 	test $$others -eq 0 && test $$spark -eq 0
 
