@@ -94,7 +94,8 @@ def read_all(folder: Path) -> tuple[Scheduled, ...]:
         raise DefinitionError(
             [Problem(file=str(folder), line=None, key="", expected="job definitions", got=got, hint=hint)]
         )
-    found, wrong = [], []
+    found: list[Scheduled] = []
+    wrong: list[Problem] = []
     for file in files:
         try:
             found.append(read(file))

@@ -20,12 +20,11 @@ def free_port() -> int:
         return int(made.getsockname()[1])
 
 
-def check_free(port: int, what: str) -> None:
-    """Raises Unfit where somebody listens on a port that ``what`` is to have."""
-    if listens(port):
-        raise Unfit(
-            f"expected port {port} of {HOST} free for {what}, something listens there: stop it, or name another"
-        )
+def taken(port: int, what: str) -> int:
+    """The port that ``what`` is to have: a free one for 0. Raises Unfit where somebody listens on it already."""
+    if port and listens(port):
+        raise Unfit(f"expected port {port} of {HOST} free for {what}, it is taken: stop what listens, or name another")
+    return port or free_port()
 
 
 def listens(port: int) -> bool:

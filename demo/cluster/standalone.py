@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from demo.cluster.ports import HOST, check_free, free_port, wait_for
+from demo.cluster.ports import HOST, taken, wait_for
 from demo.cluster.processes import Processes, Started
 from demo.place import BRIEF_JVM
 
@@ -54,7 +54,7 @@ def cluster(
     home: Path,
     *,
     workers: int = 2,
-    port: int | None = None,
+    port: int = 0,
     ui_port: int = 0,
     env: Mapping[str, str] | None = None,
     conf: Mapping[str, str] | None = None,
@@ -67,8 +67,8 @@ def cluster(
         home: a folder for logs and the workers' folders, made where it is missing; what an executor says lies in
             ``work-N/app-…/N/stderr``.
         workers: how many, so two executors where an application takes all cores.
-        port: the master's; any free one unless named.
-        ui_port: of the master's page; any free one unless named.
+        port: the master's; 0 takes any free one.
+        ui_port: of the master's page; 0 takes any free one.
         env: goes over this process's environment for the workers and their executors, less PYTHONPATH and the like.
         conf: Spark properties of the workers.
         memory: what a worker gives its executors.
@@ -77,9 +77,7 @@ def cluster(
     Raises Unfit where a process ends or does not listen.
     """
     home.mkdir(parents=True, exist_ok=True)
-    if port is not None:
-        check_free(port, "Spark's master")
-    port, processes = port or free_port(), Processes(home)
+    port, processes = taken(port, "Spark's master"), Processes(home)
     try:
         listening = ("--port", str(port), "--webui-port", str(ui_port))
         wait_for(port, _start(processes, "master", "master.Master", ("--host", HOST, *listening), env or {}))

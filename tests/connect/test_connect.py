@@ -1,4 +1,4 @@
-"""Spark Connect: a server of two executors whose Python has no embercast, and a client that shares no folder with it."""
+"""Spark Connect: a server of two executors whose Python has no embercast; its client shares no folder with it."""
 
 from __future__ import annotations
 
