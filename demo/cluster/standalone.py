@@ -26,7 +26,8 @@ class Cluster:
         env: of the workers and so of the executors that they start.
         conf: Spark properties of the workers (``spark.worker.…``), as ``spark.worker.resource.gpu.amount``.
         memory: what a worker gives its executors.
-        workers: in the order they were started; the first is ``work-0`` in the home folder.
+        first: the number of the first worker, whose folder is ``work-0`` for 0.
+        workers: in the order they were started.
     """
 
     master: str
@@ -34,11 +35,12 @@ class Cluster:
     env: Mapping[str, str]
     conf: Mapping[str, str]
     memory: str
+    first: int = 0
     workers: list[Started] = field(default_factory=list)
 
     def add_worker(self) -> Started:
         """One more worker, of one core. It is there before it is known to the master, which takes a moment."""
-        number, home = len(self.workers), self.processes.home
+        number, home = self.first + len(self.workers), self.processes.home
         room = ("--cores", "1", "--memory", self.memory, "--work-dir", str(home / f"work-{number}"))
         properties = home / f"worker-{number}.conf"
         properties.write_text("".join(f"{key} {value}\n" for key, value in self.conf.items()), encoding="utf-8")
