@@ -27,7 +27,8 @@ class Cluster:
         conf: Spark properties of the workers (``spark.worker.…``), as ``spark.worker.resource.gpu.amount``.
         memory: what a worker gives its executors.
         cores: of a worker, as it tells the master.
-        workers: in the order they were started; the first is ``work-0`` in the home folder.
+        first: the number of the first worker, whose folder is ``work-0`` for 0.
+        workers: in the order they were started.
     """
 
     master: str
@@ -36,11 +37,12 @@ class Cluster:
     conf: Mapping[str, str]
     memory: str
     cores: int = 1
+    first: int = 0
     workers: list[Started] = field(default_factory=list)
 
     def add_worker(self) -> Started:
         """One more worker. It is there before it is known to the master, which takes a moment."""
-        number, home = len(self.workers), self.processes.home
+        number, home = self.first + len(self.workers), self.processes.home
         room = ("--cores", str(self.cores), "--memory", self.memory, "--work-dir", str(home / f"work-{number}"))
         properties = home / f"worker-{number}.conf"
         properties.write_text("".join(f"{key} {value}\n" for key, value in self.conf.items()), encoding="utf-8")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import udfs.pyfunc
 from demo.cluster import cluster
 from demo.cluster.ports import HOST
 from demo.cluster.processes import environment
-from tests import tiny
+from tests import pythons, tiny
 from tests.spark import plain
 
 pytestmark = pytest.mark.spark
@@ -26,7 +24,7 @@ QUIET = {"SPARK_LOCAL_IP": HOST, "PYTHONDONTWRITEBYTECODE": "1"}
 def test_two_executors_score_from_one_copy(cache_home: Path, tmp_path: Path) -> None:
     folder, cache = tiny.save(tmp_path / "model", seed=1), tmp_path / "host"
     model = log(folder, tmp_path / "artifacts")
-    python, of_executors = bare_python(tmp_path / "bare"), {"EMBERCAST_CACHE": str(cache), **QUIET}
+    python, of_executors = pythons.bare(tmp_path / "bare"), {"EMBERCAST_CACHE": str(cache), **QUIET}
     with cluster(tmp_path / "cluster", env=of_executors) as made:
         command = [str(python), "-P", str(ANALYST), made.master, model, str(cache)]
         env = {**environment(), "PYSPARK_PYTHON": str(python), **QUIET}
@@ -65,11 +63,3 @@ def log(folder: Path, artifacts: Path) -> str:
         )
     mlflow.MlflowClient().set_registered_model_alias("cluster", "champion", "1")
     return "models:/cluster@champion"
-
-
-def bare_python(home: Path) -> Path:
-    """A Python with this one's packages but embercast: a checkout is installed by a hook, which it does not run."""
-    venv.create(home, symlinks=True)
-    [packages] = home.glob("lib/python*/site-packages")
-    (packages / "packages.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
-    return home / "bin" / "python"

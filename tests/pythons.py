@@ -1,0 +1,15 @@
+"""Pythons of executors, which are to find nothing by accident."""
+
+from __future__ import annotations
+
+import sysconfig
+import venv
+from pathlib import Path
+
+
+def bare(home: Path) -> Path:
+    """A Python with this one's packages but embercast: a checkout is installed by a hook, which it does not run."""
+    venv.create(home, symlinks=True)
+    [packages] = home.glob("lib/python*/site-packages")
+    (packages / "packages.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
+    return home / "bin" / "python"
