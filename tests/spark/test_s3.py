@@ -76,9 +76,10 @@ def test_source_sink_and_model_lie_in_a_bucket(
     bodies = ["fine", "a longer one", None]
     add(spark, "whole", bodies)
     job = defined(tmp_path, "whole", log(sentiment))
-    with monkeypatch.context() as patch, pytest.raises(Gone):
+    with monkeypatch.context() as patch:
         patch.setattr(Progress, "committed", die)
-        run(job, spark=spark)
+        with pytest.raises(Gone):
+            run(job, spark=spark)
     assert [row["id"] for row in sink(spark, "whole")] == [0, 1, 2]
     add(spark, "whole", ["new"], first=3)
     assert run(job, spark=spark).rows == 1
