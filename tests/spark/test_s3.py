@@ -27,22 +27,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.spark
 
+ROOT = Path(__file__).resolve().parents[2]
 LAKE = "s3a://lake"
 
 
 @pytest.fixture(scope="module")
 def store(spark: SparkSession) -> Iterator[Any]:
-    """The server's client, with a bucket that the session reaches as s3a://lake."""
+    """The server's client, with a bucket that the session reaches as s3a://lake, as containers reach theirs."""
     settings = spark._jsc.hadoopConfiguration()
     with s3.server() as endpoint, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_S3_ENDPOINT_URL", endpoint)
-        told = {
-            "endpoint": endpoint,
-            "endpoint.region": s3.REGION,
-            "path.style.access": "true",
-            "access.key": s3.KEY,
-            "secret.key": s3.KEY,
-        }
+        told = {**_of_containers(), "endpoint": endpoint, "access.key": s3.KEY, "secret.key": s3.KEY}
         for name, value in told.items():
             settings.set(f"fs.s3a.bucket.lake.{name}", value)
         made = s3.client(endpoint)
@@ -50,6 +45,12 @@ def store(spark: SparkSession) -> Iterator[Any]:
         yield made
         for name in told:
             settings.unset(f"fs.s3a.bucket.lake.{name}")
+
+
+def _of_containers() -> dict[str, str]:
+    lines = (ROOT / "conf" / "spark" / "containers.conf").read_text(encoding="utf-8").splitlines()
+    start = "spark.hadoop.fs.s3a."
+    return dict(line.removeprefix(start).split() for line in lines if line.startswith(start))
 
 
 @pytest.fixture
