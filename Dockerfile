@@ -3,7 +3,7 @@ FROM ghcr.io/astral-sh/uv:0.13.9 AS uv
 
 FROM python:3.11.15-slim-bookworm AS python
 # Volumes take the owner of the folder that they are mounted on.
-RUN useradd --uid 1000 --no-create-home embercast \
+RUN useradd --uid 1000 --create-home embercast \
     && install -d -o embercast -g embercast -m 0700 /var/lib/embercast /var/lib/airflow
 # Files of a cache mount can't be linked into a layer. Compiling imports is half of a cold start.
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never PYTHONUNBUFFERED=1
@@ -34,9 +34,8 @@ RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.c
     --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \
     --mount=type=bind,source=uv.lock,target=/build/uv.lock \
     uv venv /opt/engine && cd /tmp \
-    && export="uv export --project /build --locked --no-default-groups --extra s3 --no-emit-project --no-annotate" \
-    && $export --prune torch --output-file others.txt --quiet \
-    && $export --no-hashes --output-file all.txt --quiet \
+    && locked="uv export --quiet --project /build --locked --no-default-groups --extra s3 --no-emit-project" \
+    && $locked --prune torch --output-file others.txt && $locked --no-hashes --output-file all.txt \
     && uv pip install --python /opt/engine --torch-backend "$TORCH" "$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' all.txt)" \
     && uv pip install --python /opt/engine --no-deps --requirements others.txt \
     && rm others.txt all.txt
@@ -52,9 +51,10 @@ RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.c
 # Every session finds the jars and the bucket's server in spark-defaults.conf. A later image brings jars of its own.
 COPY conf /opt/embercast/conf
 RUN --mount=type=cache,target=/var/cache/embercast,mode=0700 \
-    cd /opt/embercast && EMBERCAST_CACHE=/var/cache/embercast python -m jobs.jars >/dev/null \
-    && cp -r /var/cache/embercast/jars /opt/jars && chmod -R a+rX /opt/jars && ln -s /opt/jars /var/lib/embercast/jars \
-    && mkdir /opt/spark && cat conf/spark/standalone.conf conf/spark/containers.conf >/opt/spark/spark-defaults.conf \
+    cd /opt/embercast && EMBERCAST_CACHE=/var/cache/embercast python -m jobs.jars >/tmp/jars \
+    && for jar in $(tr , ' ' </tmp/jars); do install -D -m 0644 "$jar" "/opt/jars/${jar#/var/cache/embercast/jars/}"; done \
+    && ln -s /opt/jars /var/lib/embercast/jars && rm /tmp/jars && mkdir /opt/spark \
+    && cat conf/spark/standalone.conf conf/spark/containers.conf >/opt/spark/spark-defaults.conf \
     && echo "spark.jars $(find /opt/jars -name '*.jar' | paste -sd, -)" >>/opt/spark/spark-defaults.conf
 USER embercast
 WORKDIR /opt/embercast

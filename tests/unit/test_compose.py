@@ -105,6 +105,13 @@ def test_every_stage_that_is_built_is_there_and_runs_as_nobody_special() -> None
         assert set(service["build"].get("args", {})) <= set(declared)
 
 
+def test_what_builds_is_read_by_a_shell() -> None:
+    steps = [re.sub(r"--mount=\S+", "", line) for line in re.findall(r"^RUN (.+)", DOCKERFILE, re.MULTILINE)]
+    assert len(steps) == DOCKERFILE.count("\nRUN ")
+    for step in steps:
+        subprocess.run(["sh", "-n", "-c", step], check=True)
+
+
 def test_every_file_is_there_and_sent_to_the_builder() -> None:
     copied = [part for line in re.findall(r"^COPY ([^-\n].*)", DOCKERFILE, re.MULTILINE) for part in line.split()[:-1]]
     bound = re.findall(r"type=bind,source=([^,\s]+)", DOCKERFILE)
