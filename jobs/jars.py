@@ -1,44 +1,42 @@
-"""Delta's jars, fetched once into the cache by the Ivy that Spark ships; sessions name them in ``spark.jars``.
+"""The jars that a session has beside Spark's own, fetched once into the cache: Delta's, and a store's where asked for.
 
-``python -m jobs.jars`` prints them, comma-separated, as ``spark-submit --jars`` takes them. Runs on the driver.
+``python -m jobs.jars`` prints them, comma-separated, as ``spark-submit --jars`` takes them. ``$EMBERCAST_JARS`` names
+the store: s3. Runs on the driver.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 from engine.models import cache
-from engine.models.locks import locked
 from jobs.errors import RunError
+from jobs.ivy import Module, fetched
 
-#: Everything else that Delta depends on is among Spark's own jars.
-_MODULE: Final = """\
-<ivy-module version="2.0">
-  <info organisation="embercast" module="jars"/>
-  <dependencies>
-    <dependency org="io.delta" name="{artifact}" rev="{version}" conf="default"/>
-    <exclude org="^(?!io\\.delta$|io\\.unitycatalog$).*" matcher="regexp"/>
-  </dependencies>
-</ivy-module>
-"""
-#: Ivy's default root for a Maven-like repository is Maven Central. $EMBERCAST_MAVEN takes a mirror's place.
-_SETTINGS: Final = """\
-<ivysettings>
-  <settings defaultResolver="central"/>
-  <caches defaultCacheDir="{cache}"/>
-  <resolvers><ibiblio name="central" m2compatible="true"{root}/></resolvers>
-</ivysettings>
-"""
+#: The Hadoop that a Spark is built with → the AWS SDK that its S3 filesystem is (dependencies of hadoop-aws).
+_SDKS: Final = {"3.4.1": "2.24.6", "3.4.2": "2.29.52", "3.5.0": "2.35.4"}
+#: What of the SDK the filesystem calls. hadoop-aws itself asks for all of AWS in one jar of 600 MB.
+_PARTS: Final = ("s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client")
+
+
+def wanted() -> list[Path]:
+    """Delta's jars, and those of the store that ``$EMBERCAST_JARS`` names.
+
+    Raises RunError for a store that is not known, and where jars can't be fetched.
+    """
+    asked = os.environ.get("EMBERCAST_JARS", "").strip()
+    if asked not in ("", "s3"):
+        raise RunError(
+            f"expected s3 or nothing in EMBERCAST_JARS, got {asked}: the jars of other stores go into spark.jars"
+        )
+    return [*delta_jars(), *(s3_jars() if asked else [])]
 
 
 def folder() -> Path:
     """Where the jars of the installed delta-spark and pyspark lie, fetched or not."""
-    name = f"delta-{metadata.version('delta-spark')}-spark-{metadata.version('pyspark')}"
-    return cache.cache_root() / "jars" / name
+    return _home(f"delta-{metadata.version('delta-spark')}-spark-{metadata.version('pyspark')}")
 
 
 def delta_jars() -> list[Path]:
@@ -46,13 +44,10 @@ def delta_jars() -> list[Path]:
 
     Raises RunError where Ivy can't fetch them or Java is missing.
     """
-    home = folder()
-    if not home.exists():
-        home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(home.with_name(f"{home.name}.lock")):
-            if not home.exists():
-                _fetch(home)
-    return sorted(home.glob("*.jar"))
+    delta, spark = metadata.version("delta-spark"), metadata.version("pyspark")
+    # Everything else that Delta depends on is among Spark's own jars.
+    others = (r"(?!io\.delta$|io\.unitycatalog$).*", ".*")
+    return fetched(folder(), [Module("io.delta", artifact_of(delta=delta, spark=spark), delta)], without=[others])
 
 
 def artifact_of(*, delta: str, spark: str) -> str:
@@ -64,39 +59,35 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _fetch(home: Path) -> None:
-    delta, spark = metadata.version("delta-spark"), metadata.version("pyspark")
-    artifact = artifact_of(delta=delta, spark=spark)
-    with cache.workspace(home.parent) as scratch:
-        jars = scratch / "jars"
-        mirror = os.environ.get("EMBERCAST_MAVEN")
-        settings = _SETTINGS.format(cache=scratch / "ivy", root=f' root="{mirror}"' if mirror else "")
-        (scratch / "settings.xml").write_text(settings, encoding="utf-8")
-        (scratch / "ivy.xml").write_text(_MODULE.format(artifact=artifact, version=delta), encoding="utf-8")
-        _run_ivy(scratch, f"{jars}/[artifact]-[revision].[ext]", f"{artifact} {delta}")
-        jars.rename(home)
+def s3_jars() -> list[Path]:
+    """The jars of ``s3a://`` for the Hadoop of the installed Spark, 13 MB; fetched where they are not in the cache.
+
+    Raises RunError where Ivy can't fetch them, Java is missing, or the Hadoop is not known.
+    """
+    hadoop = hadoop_version()
+    if hadoop not in _SDKS:
+        raise RunError(
+            f"expected a Hadoop of {', '.join(_SDKS)} in the installed pyspark, got {hadoop}: put hadoop-aws {hadoop} "
+            f"and what it depends on into {_home(f's3-hadoop-{hadoop}')}"
+        )
+    modules = [Module("org.apache.hadoop", "hadoop-aws", hadoop)]
+    modules += [Module("software.amazon.awssdk", part, _SDKS[hadoop]) for part in _PARTS]
+    own = r"org\.apache\.httpcomponents|commons-.*|io\.netty|org\.slf4j"  # among Spark's own jars
+    without = [(own, ".*"), (r"software\.amazon\.awssdk", "bundle")]
+    return fetched(_home(f"s3-hadoop-{hadoop}"), modules, without=without)
 
 
-def _run_ivy(scratch: Path, pattern: str, wanted: str) -> None:
+def hadoop_version() -> str:
+    """The version of the Hadoop client among Spark's own jars."""
     import pyspark
 
-    java_home = os.environ.get("JAVA_HOME")
-    java = str(Path(java_home) / "bin" / "java") if java_home else "java"
-    (ivy,) = (Path(pyspark.__file__).parent / "jars").glob("ivy-*.jar")
-    files = ["-settings", str(scratch / "settings.xml"), "-ivy", str(scratch / "ivy.xml")]
-    command = [java, "-jar", str(ivy), *files, "-types", "jar", "-retrieve", pattern]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise RunError(f"expected Java at {java}, there is none: install a JDK 17 or set JAVA_HOME to one") from None
-    if done.returncode != 0:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
-        raise RunError(
-            f"expected {wanted} from Maven Central, Ivy could not fetch it: check the network, or set EMBERCAST_MAVEN "
-            f"to a mirror's address, or put the jars into {folder()}; there are none for a delta-spark that does not "
-            f"fit the installed pyspark (docs/support.md says which do)\n{said}"
-        )
+    (jar,) = (Path(pyspark.__file__).parent / "jars").glob("hadoop-client-api-*.jar")
+    return jar.stem.removeprefix("hadoop-client-api-")
+
+
+def _home(name: str) -> Path:
+    return cache.cache_root() / "jars" / name
 
 
 if __name__ == "__main__":
-    print(",".join(map(str, delta_jars())))
+    print(",".join(map(str, wanted())))

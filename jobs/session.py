@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jobs import functions, workers
+from jobs import functions, jars, workers
 from jobs.errors import RunError
-from jobs.jars import delta_jars
 from udfs.connect import is_connect
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _start(name: str) -> SparkSession:
         options = _DELTA
     else:
         os.environ.setdefault("LOG4J_CONFIGURATION_FILE", str(Path(__file__).with_name("log4j2.properties")))
-        options = {**_LOCAL, **_DELTA, "spark.jars": ",".join(map(str, delta_jars()))}
+        options = {**_LOCAL, **_DELTA, "spark.jars": ",".join(map(str, jars.wanted()))}
         options["spark.master"] = os.environ.get("EMBERCAST_MASTER", options["spark.master"])
         if options["spark.master"].startswith("local["):
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # needs no name of this host

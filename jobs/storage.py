@@ -6,6 +6,8 @@ import os
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
+from jobs.errors import RunError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -48,13 +50,26 @@ class Folder:
 
     def create(self, name: str, text: str) -> bool:
         """Writes a new file; False where there is one already."""
+        at, alone = self._path(name), "fs.option.create.conditional.overwrite"
+        if self._files.hasPathCapability(at, alone):
+            return self._create_in_store(self._files.createFile(at).must(alone, True).build(), text)
         try:
-            stream = self._files.create(self._path(name), False)
+            stream = self._files.create(at, False)
         except Exception as error:
             if "FileAlreadyExists" in str(error) or self.exists(name):
                 return False
             raise
         self._fill(stream, text)
+        return True
+
+    def _create_in_store(self, stream: Any, text: str) -> bool:
+        """Objects appear when they are whole: only then can the store say that another was there first."""
+        try:
+            self._fill(stream, text)
+        except Exception as error:
+            if "RemoteFileChanged" in str(error):
+                return False
+            raise
         return True
 
     def write(self, name: str, text: str) -> None:
@@ -87,7 +102,12 @@ class Folder:
 
     def rename(self, name: str, to: str) -> bool:
         """Renames a file; False where it is gone."""
-        return bool(self._files.rename(self._path(name), self._path(to)))
+        try:
+            return bool(self._files.rename(self._path(name), self._path(to)))
+        except Exception as error:
+            if "FileNotFound" in str(error):
+                return False
+            raise
 
     def delete(self, name: str) -> None:
         """Removes a file or folder in it, which need not be there."""
@@ -105,6 +125,22 @@ class Folder:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+
+
+def check_reachable(spark: SparkSession, uri: str) -> None:
+    """Raises RunError where the session has no filesystem for a path or URI, with what gives it one."""
+    at = spark._jvm.org.apache.hadoop.fs.Path(uri)
+    try:
+        at.getFileSystem(spark._jsc.hadoopConfiguration())
+    except Exception as error:
+        if not any(word in str(error) for word in ("ClassNotFound", "UnsupportedFileSystem")):
+            raise
+        scheme = at.toUri().getScheme()
+        advice = {
+            "s3a": "EMBERCAST_JARS=s3 embercast …, or spark-submit --jars $(EMBERCAST_JARS=s3 python -m jobs.jars)",
+            "s3": "write s3a://, and set EMBERCAST_JARS=s3",
+        }.get(scheme, "put the jars of its filesystem into spark.jars")
+        raise RunError(f"expected a filesystem for {scheme}:// in the Spark session, it has none: {advice}") from error
 
 
 def job_folder(spark: SparkSession, definition: JobDefinition, location: str) -> Folder:

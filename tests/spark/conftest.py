@@ -28,8 +28,10 @@ def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def spark(cache_home: Path) -> Iterator[SparkSession]:
     from jobs.session import session
 
-    made = session("tests")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBERCAST_JARS", "s3")
+        made = session("tests")
+        patch.delenv("EMBERCAST_JARS")
         patch.setenv("SPARK_SUBMIT_OPTS", BRIEF_JVM)  # of those that tests start beside this one
         yield made
     made.stop()

@@ -17,7 +17,7 @@ from engine.audio.recording import Recording
 from engine.audio.storage import Bucket, Storage
 from engine.errors import RowError
 from engine.tasks.audio import AudioParams
-from tests import recordings
+from tests import recordings, s3
 from tests.recordings import RATE, noise
 
 LIMITS = Limits(600, 1 << 30, 1 << 30)
@@ -25,34 +25,23 @@ LIMITS = Limits(600, 1 << 30, 1 << 30)
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "testing")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-        server.stop()
+    with s3.server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="module")
 def storage(endpoint: str) -> Storage:
-    import boto3
-
-    s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    buckets = s3.client(endpoint)
     for bucket in ("calls", "other"):
-        s3.create_bucket(Bucket=bucket)
+        buckets.create_bucket(Bucket=bucket)
     for key, data in {
         "2026/a.wav": recordings.wav(noise(30)),
         "2026/b c.flac": recordings.flac(noise(3)),
         "2026/d": recordings.m4a(noise(3)),
         "2025/a.wav": recordings.wav(noise(1)),
     }.items():
-        s3.put_object(Bucket="calls", Key=key, Body=data)
-    s3.put_object(Bucket="other", Key="2026/a.wav", Body=recordings.wav(noise(1)))
+        buckets.put_object(Bucket="calls", Key=key, Body=data)
+    buckets.put_object(Bucket="other", Key="2026/a.wav", Body=recordings.wav(noise(1)))
     keys = {"access_key": "testing", "secret_key": "testing", "region": "us-east-1"}
     return Storage((Bucket(name="calls", endpoint=endpoint, path_style=True, **keys),))
 

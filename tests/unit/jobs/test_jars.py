@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs import jars
+from jobs import ivy, jars
 from jobs.errors import RunError
 
 
 def test_jars_in_the_cache_are_not_fetched_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
-    monkeypatch.setattr(jars, "_fetch", lambda home: pytest.fail("fetched"))
+    monkeypatch.setattr(ivy, "_fetch", lambda *_: pytest.fail("fetched"))
     versions = f"delta-{metadata.version('delta-spark')}-spark-{metadata.version('pyspark')}"
     (tmp_path / "jars" / versions).mkdir(parents=True)
     (tmp_path / "jars" / versions / "one.jar").touch()
@@ -33,3 +33,24 @@ def test_failed_fetch_says_what_to_do_and_leaves_nothing(monkeypatch: pytest.Mon
     with pytest.raises(RunError, match="from Maven Central, Ivy could not fetch it: check the network"):
         jars.delta_jars()
     assert not jars.folder().exists()
+
+
+def test_the_jars_of_s3_are_those_of_sparks_hadoop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("EMBERCAST_CACHE", str(tmp_path))
+    monkeypatch.setattr(ivy, "_fetch", lambda *_: pytest.fail("fetched"))
+    delta, s3 = jars.folder(), tmp_path / "jars" / f"s3-hadoop-{jars.hadoop_version()}"
+    for folder in (delta, s3):
+        folder.mkdir(parents=True)
+        (folder / "one.jar").touch()
+    assert jars.wanted() == [delta / "one.jar"]
+    monkeypatch.setenv("EMBERCAST_JARS", "s3")
+    assert jars.wanted() == [delta / "one.jar", s3 / "one.jar"]
+
+
+def test_what_can_not_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBERCAST_JARS", "gs")
+    with pytest.raises(RunError, match="expected s3 or nothing in EMBERCAST_JARS, got gs"):
+        jars.wanted()
+    monkeypatch.setattr(jars, "hadoop_version", lambda: "9.9.9")
+    with pytest.raises(RunError, match=r"a Hadoop of 3\.4\.1, 3\.4\.2, 3\.5\.0 in the installed pyspark, got 9\.9\.9"):
+        jars.s3_jars()
