@@ -88,7 +88,13 @@ class Placement:
                 f"{len(addresses)}: score gives its stage a profile, a UDF needs a session that is started with "
                 f"spark.task.resource.gpu.amount={self.gpus}"
             )
-        return tuple(choose_device("auto", hardware, address=one).value for one in addresses[: self.gpus])
+        found = tuple(choose_device("auto", hardware, address=one).value for one in addresses[: self.gpus])
+        if len(set(found)) < self.gpus:
+            raise DeviceError(
+                f"expected {self.gpus} GPUs for this task, Spark gave it {', '.join(addresses)}, of which the worker "
+                f"sees {len(hardware.gpus)}: let the discovery script name what its container shows"
+            )
+        return found
 
 
 def place(

@@ -164,6 +164,7 @@ def _register(spark: SparkSession, function: NamedFunction) -> None:
         batch_tokens=section.compute.batch_tokens,
         threads=section.compute.threads,
         backend=section.compute.backend,
+        offload=section.compute.offload,
         weights_path=reveal(section.compute.weights_path),
         allow_foreign_code=section.allow_foreign_code,
         kind=section.kind,

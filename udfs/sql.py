@@ -45,6 +45,7 @@ def udf(
     batch_tokens: int | str = "auto",
     threads: int | str = "auto",
     backend: str = "auto",
+    offload: bool = True,
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     sample: DataFrame | None = None,
@@ -67,7 +68,7 @@ def udf(
             MERGE conditions and joins.
         sample: a DataFrame with rows like those to be scored, its columns in the inputs' order: a model outside the
             task table learns its struct from the first of them, or from the example that it was logged with.
-        task, params, dtype, device, batch_tokens, threads, backend, weights_path, allow_foreign_code: as for
+        task, params, dtype, device, batch_tokens, threads, backend, offload, weights_path, allow_foreign_code: as for
             ``udfs.score``.
 
     Runs on the driver. Raises ParameterError for a parameter from a column among ``params`` and for an unknown or
@@ -75,7 +76,14 @@ def udf(
     """
     kind = _kind(kind)
     if isinstance(model, str):
-        compute = Compute(dtype=dtype, device=device, batch_tokens=batch_tokens, threads=threads, backend=backend)
+        compute = Compute(
+            dtype=dtype,
+            device=device,
+            batch_tokens=batch_tokens,
+            threads=threads,
+            backend=backend,
+            offload=offload,
+        )
         model = prepare(
             spark,
             model,

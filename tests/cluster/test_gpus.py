@@ -108,7 +108,7 @@ def test_a_worker_that_gets_another_gpu_moves(told: dict[str, Any]) -> None:
 def test_a_job_asks_for_its_gpus(told: dict[str, Any]) -> None:
     job = told["job"]
     assert job["lines"]["placement"] == "2 tasks a GPU, 1 core each (asked for)"
-    assert (job["slots"], job["warnings"], job["rows"], job["failed"]) == (8, [], 16, 0)
+    assert (job["slots"], job["warnings"], len(job["where"])) == (8, [], 16)
     assert job["lines"]["threads"] == "1 (spark.task.cpus), 8 workers at once"
     for row in job["where"]:
         assert row["devices"] == [f"cuda:{address}" for address in row["addresses"]]

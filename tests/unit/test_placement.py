@@ -170,6 +170,8 @@ def test_devices_of_a_task() -> None:
     assert Placement(gpus=2).devices("cuda:2", ("2", "0"), both) == ("cuda:2", "cuda:0")
     with pytest.raises(DeviceError, match="expected 2 GPUs for this task, over which the driver spread the model"):
         Placement(gpus=2).devices("cuda:0", ("0",), both)
+    with pytest.raises(DeviceError, match="Spark gave it 0, 1, of which the worker sees 1"):
+        Placement(gpus=2).devices("cuda:0", ("0", "1"), host(A100))
 
 
 def test_whether_another_dtype_finds_room() -> None:

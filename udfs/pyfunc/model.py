@@ -16,6 +16,7 @@ from engine.errors import SchemaError
 from engine.generation.choice import choose_backend
 from engine.models.bundle import make_bundle
 from engine.models.registry import Located, locate, read
+from engine.moving import move
 from engine.options import Column, Compute, Request
 from engine.schema import TaskSchema, schema_of
 from engine.tasks import task_class
@@ -172,7 +173,10 @@ def _loaded(
     values = {**known.values, **params}
     parse_given(ref.task, values)
     hardware = detect()
-    device = choose_device(compute.device, hardware, address=next(iter(task_resources()[1]), None)).value
+    cpus, addresses = task_resources()
+    device = choose_device(compute.device, hardware, address=next(iter(addresses), None)).value
+    if cpus is not None:  # a task's worker is reused; elsewhere models on other devices may be in use
+        move((device,))
     half = task_class(ref.task).half
     dtype = choose_dtype(compute.dtype, hardware, device, logged=ref.dtype, half=half).value
     backend = choose_backend(compute.backend, hardware, device, task=ref.task)

@@ -45,7 +45,7 @@ CASES = {
     "list-embeddings": Case("", {"texts": [BODIES, BODIES[:1]]}, {}, {}),
     "llm/v1/embeddings": Case("", {"input": BODIES}, {}, {}),
     "text-generation": Case("writes", {"prompt": BODIES}, {"max_new_tokens": 6}, {}),
-    "llm/v1/completions": Case("writes", {"prompt": BODIES}, {"max_tokens": 6}, {}),
+    "llm/v1/completions": Case("writes", {"prompt": BODIES}, {"max_new_tokens": 6}, {}),
     "llm/v1/chat": Case("answers", {"messages": BODIES}, {"max_tokens": 6}, {}),
 }
 

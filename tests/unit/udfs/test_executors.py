@@ -11,12 +11,12 @@ from engine.footprint import Executor
 from udfs.executors import executor_of
 
 
-def session(master: str, cores: int, executors: int = 0, **conf: str) -> Any:
+def session(master: str, total: int, executors: int = 0, **conf: str) -> Any:
     """A session of a cluster with so many cores and executors, among which Spark counts the driver."""
     known = {f"spark.executor.{name.replace('_', '.')}": value for name, value in conf.items()}
     scala = SimpleNamespace(getExecutorMemoryStatus=lambda: SimpleNamespace(size=lambda: executors + 1))
     context = SimpleNamespace(
-        master=master, defaultParallelism=cores, _jsc=SimpleNamespace(sc=lambda: scala), getConf=lambda: conf
+        master=master, defaultParallelism=total, _jsc=SimpleNamespace(sc=lambda: scala), getConf=lambda: conf
     )
     configuration = SimpleNamespace(get=lambda name, default: known.get(name, default))
     return SimpleNamespace(conf=configuration, sparkContext=context)

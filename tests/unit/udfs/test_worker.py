@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +12,11 @@ import pytest
 from engine.device import Choice, Gpu, Hardware
 from engine.errors import DeviceError
 from engine.models.bundle import make_bundle
+from engine.models.load import LoadedModel, load
 from engine.models.registry import resolve
+from engine.models.spread import Spread
 from engine.options import Compute, Request
+from engine.placement import Placement
 from engine.schema import SCHEMAS
 from tests import generation
 from udfs import worker
@@ -46,6 +49,7 @@ def described(weights: Here, backend: str | None) -> worker.Descriptor:
 def _on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "detect", lambda: GPU)
     monkeypatch.setattr(worker, "_use_threads", lambda threads: None)
+    monkeypatch.setattr(worker, "move", lambda devices: None)
 
 
 def test_vllm_has_the_gpu_and_the_model_stays_mapped(weights: Here) -> None:
@@ -79,6 +83,23 @@ def test_what_the_driver_chose_travels(weights: Here) -> None:
 
     assert prepared(Choice("vllm", "asked for")).descriptor({"text": "body"}).backend == "vllm"
     assert prepared(None).descriptor({"text": "body"}).backend is None
+
+
+def test_a_model_is_spread_over_the_gpus_of_the_task(weights: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Spread | None]] = []
+
+    def load_here(folder: Path, device: str, backend: str, spread: Spread | None) -> LoadedModel:
+        asked.append((device, spread))
+        return load(folder, "cpu")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(worker, "detect", lambda: replace(GPU, gpus=GPU.gpus * 3))
+    monkeypatch.setattr(worker, "task_resources", lambda: (4, ("2", "0")))
+    monkeypatch.setattr(worker, "load", load_here)
+    placed = replace(described(weights, None), placement=Placement(gpus=2, cpus=4, room=1 << 30, offload=True))
+    placed._scorer()
+    replace(placed, placement=Placement(cpus=4))._scorer()
+    assert asked == [("cuda:2", Spread(("cuda:2", "cuda:0"), 1 << 30, offload=True)), ("cuda:2", None)]
 
 
 def test_the_choice_is_logged(weights: Here, caplog: pytest.LogCaptureFixture) -> None:
