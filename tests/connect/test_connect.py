@@ -1,4 +1,4 @@
-"""Spark Connect: a server of two executors whose Python has no embercast; its client shares no folder with it."""
+"""Spark Connect: two executors whose Python has no embercast, and a client that shares no folder with them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from zipfile import ZipFile
 
 import pytest
 
+from demo.cluster.processes import environment
 from engine.models.cache import verify
 from tests import tiny
+from tests.bare import bare_python
 from tests.connect.client import BODIES
 from tests.connect.server import server
 from tests.spark import plain
-from tests.spark.test_stock_cluster import bare_python, environment
 
 pytestmark = pytest.mark.spark
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from demo.cluster import cluster
 from demo.cluster.ports import HOST
 from demo.cluster.processes import environment
 from tests import tiny
+from tests.bare import bare_python
 from tests.spark import plain
 
 pytestmark = pytest.mark.spark
@@ -65,11 +64,3 @@ def log(folder: Path, artifacts: Path) -> str:
         )
     mlflow.MlflowClient().set_registered_model_alias("cluster", "champion", "1")
     return "models:/cluster@champion"
-
-
-def bare_python(home: Path) -> Path:
-    """A Python with this one's packages but embercast: a checkout is installed by a hook, which it does not run."""
-    venv.create(home, symlinks=True)
-    [packages] = home.glob("lib/python*/site-packages")
-    (packages / "packages.pth").write_text(sysconfig.get_paths()["purelib"], encoding="utf-8")
-    return home / "bin" / "python"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -133,10 +133,3 @@ def test_a_shared_folder_that_is_not_there_is_an_error_not_a_new_folder(
     unseen = SharedWeights(missing / bundle.digest, bundle.digest, tmp_path / "host")
     with pytest.raises(ModelError, match="this host does not see them: mount the folder here"):
         unseen.folder()
-
-
-def test_spark_connect_needs_a_shared_folder(bundle: Bundle, tmp_path: Path) -> None:
-    connect: Any = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    with pytest.raises(ModelError, match=r"Spark Connect has none: give compute\.weights_path"):
-        ship(connect, bundle)
-    assert isinstance(ship(connect, bundle, weights_path=str(tmp_path)), SharedWeights)

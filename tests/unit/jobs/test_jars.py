@@ -33,3 +33,16 @@ def test_failed_fetch_says_what_to_do_and_leaves_nothing(monkeypatch: pytest.Mon
     with pytest.raises(RunError, match="from Maven Central, Ivy could not fetch it: check the network"):
         jars.delta_jars()
     assert not jars.folder().exists()
+
+
+@pytest.mark.parametrize(
+    ("delta", "spark", "name"),
+    [
+        ("4.0.0", "4.0.0", "delta-spark_2.13"),
+        ("4.1.0", "4.0.5", "delta-spark_4.0_2.13"),
+        ("4.4.0", "4.1.4", "delta-spark_4.1_2.13"),
+        ("4.4.0", "4.2.0", "delta-spark_4.2_2.13"),
+    ],
+)
+def test_deltas_jar_is_the_one_for_the_installed_spark(delta: str, spark: str, name: str) -> None:
+    assert jars.artifact_of(delta=delta, spark=spark) == name
