@@ -23,7 +23,7 @@ from tests.spark import plain
 pytestmark = pytest.mark.spark
 
 ROOT = Path(__file__).resolve().parents[2]
-DOORS = ("score", "shared", "udf", "pandas", "sql")
+DOORS = ("score", "shared", "udf", "pandas", "sql", "named")
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,7 @@ def test_local_workers_use_the_folder_that_the_driver_made(spark: SparkSession, 
     assert ship(spark, bundle) == LocalWeights(bundle.path)
 
 
+@pytest.mark.oldest
 def test_a_broadcast_is_unpacked_on_the_host_whole(
     spark: SparkSession, model: PreparedModel, bundle: Bundle, tmp_path: Path
 ) -> None:
