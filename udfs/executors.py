@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.footprint import Executor
+from udfs.connect import is_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -35,4 +36,4 @@ def _cores(context: Any) -> int | None:
 
 def _context(spark: SparkSession) -> Any:
     """None on Spark Connect, which has none."""
-    return None if type(spark).__module__.startswith("pyspark.sql.connect") else spark.sparkContext
+    return None if is_connect(spark) else spark.sparkContext

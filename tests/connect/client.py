@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from engine.options import Compute
+from jobs import functions
 from jobs.errors import RunError
+from jobs.session import check_classic
 from udfs import register, score, udf
 from udfs.connect import ArtifactWeights
 from udfs.scoring import prepare
@@ -47,6 +50,8 @@ def told(spark: Any, rows: DataFrame, folder: str, shared: str) -> dict[str, Any
     rows.createOrReplaceTempView("reviews")
     found["sql"] = answers(spark.sql("SELECT id, sentiment(body) AS s FROM reviews"))
     found["best"] = answers(spark.sql("SELECT id, sentiment(body, top_k => 1) AS s FROM reviews"))
+    functions.register(spark, named(folder))
+    found["named"] = answers(spark.sql("SELECT id, says(body) AS s FROM reviews"))
     return {"doors": found, "digest": model.bundle.digest, "sent": sent, "refused": refused(spark)}
 
 
@@ -55,10 +60,17 @@ def answers(scored: DataFrame) -> list[Any]:
     return [row["s"] and row["s"].asDict(recursive=True) for row in rows]
 
 
+def named(folder: str) -> Path:
+    """An operator's file of functions."""
+    path = Path("functions.yaml")
+    path.write_text(
+        f"version: 1\nfunctions:\n  says: {{model: {folder}, compute: {{dtype: float32}}}}\n", encoding="utf-8"
+    )
+    return path
+
+
 def refused(spark: Any) -> str:
     """What a job is told."""
-    from jobs.session import check_classic
-
     try:
         check_classic(spark)
     except RunError as error:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.spark.test_stock_cluster import HOST, environment, free_port, wait_for
+from demo.cluster.ports import HOST, free_port, wait_for
+from demo.cluster.processes import Processes
 
 _CONFIGURATION = {
     "spark.connect.grpc.binding.address": HOST,
@@ -27,7 +25,7 @@ def server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
 
     Args:
         home: a folder that is not there yet.
-        env: of the server and its executors, beside this process's own without what is ours.
+        env: of the server and its executors, over this process's own without what is ours.
     """
     import pyspark
 
@@ -38,12 +36,9 @@ def server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
     for name, value in options.items():
         command += ["--conf", f"{name}={value}"]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    with (home / "server.log").open("wb") as log:
-        started = {**environment(), "SPARK_WORKER_DIR": str(home / "work"), **env}
-        process = subprocess.Popen(command, cwd=home, env=started, stdout=log, stderr=log, start_new_session=True)
+    processes, own = Processes(home), {"SPARK_LOCAL_IP": HOST, "SPARK_WORKER_DIR": str(home / "work")}
     try:
-        wait_for(port, process)
+        wait_for(port, processes.start("server", command, env={**own, **env}))
         yield f"sc://{HOST}:{port}"
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        processes.stop()

@@ -1,4 +1,4 @@
-"""Spark Connect: a server of two executors whose Python has no embercast; its client shares no folder with it."""
+"""Spark Connect: two executors whose Python has no embercast, and a client that shares no folder with them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from zipfile import ZipFile
 
 import pytest
 
+from demo.cluster.processes import environment
 from engine.models.cache import verify
-from tests import tiny
+from tests import pythons, tiny
 from tests.connect.client import BODIES
 from tests.connect.server import server
 from tests.spark import plain
-from tests.spark.test_stock_cluster import bare_python, environment
 
 pytestmark = pytest.mark.spark
 
 ROOT = Path(__file__).resolve().parents[2]
-DOORS = ("score", "shared", "udf", "pandas", "sql")
+DOORS = ("score", "shared", "udf", "pandas", "sql", "named")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def folder(home: Path) -> Path:
 @pytest.fixture(scope="module")
 def told(home: Path, folder: Path) -> Iterator[dict[str, Any]]:
     """What the client tells; the server still runs."""
-    python, shared = bare_python(home / "bare"), home / "shared"
+    python, shared = pythons.bare(home / "bare"), home / "shared"
     shared.mkdir()
     with server(home / "server", {"PYSPARK_PYTHON": str(python), "EMBERCAST_CACHE": str(home / "host")}) as address:
         command = [sys.executable, "-m", "tests.connect.client", address]

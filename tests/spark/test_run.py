@@ -24,6 +24,7 @@ pytestmark = pytest.mark.spark
 BODIES = ["a good day", "they were not there", "now", "more than words can say", "a good day", "call me first"]
 
 
+@pytest.mark.oldest
 def test_rows_carry_what_the_engine_says_and_where_they_came_from(
     spark: SparkSession, sentiment: Path, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_commit_names_the_run_and_never_the_rows(spark: SparkSession, sentiment:
     }
 
 
+@pytest.mark.oldest
 def test_second_run_scores_only_what_is_new(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, BODIES)

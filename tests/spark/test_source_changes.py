@@ -150,6 +150,7 @@ def test_without_a_feed_it_is_said(spark: SparkSession, sentiment: Path, tmp_pat
     seen="the run ends; the next one finds the merge and does not score it again",
     left="run the job again",
 )
+@pytest.mark.oldest
 def test_merge_replaces_rows_by_key_exactly_once(
     spark: SparkSession, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,10 @@ def structs(scored: DataFrame) -> list[dict[str, Any] | None]:
     return [row["s"] and row["s"].asDict(recursive=True) for row in rows]
 
 
-@pytest.mark.parametrize("door", [by_arrow, by_pandas, by_sql, by_sql_with_pandas])
+@pytest.mark.parametrize(
+    "door",
+    [by_arrow, by_sql, *(pytest.param(door, marks=pytest.mark.oldest) for door in (by_pandas, by_sql_with_pandas))],
+)
 def test_every_door_gives_what_score_gives(
     spark: SparkSession, df: DataFrame, model: PreparedModel, door: Door
 ) -> None:
@@ -175,6 +178,16 @@ def test_bytes_that_are_no_text_cost_their_row_in_an_arrow_udf(
     assert [row["error"]["code"] if row and row["error"] else None for row in found] == [
         *(None, None, None, "invalid_text", None, None, None)
     ]
+
+
+@pytest.mark.oldest
+def test_where_spark_has_no_arrow_udfs_they_are_refused_and_pandas_ones_made(
+    spark: SparkSession, classifier: PreparedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("pyspark.sql.functions.arrow_udf", raising=False)
+    with pytest.raises(ParameterError, match=r"Arrow UDFs need Spark 4\.1 or later: take kind='pandas'"):
+        udf(spark, classifier, kind="arrow")
+    assert udf(spark, classifier).evalType == udf(spark, classifier, kind="pandas").evalType
 
 
 def test_what_a_udf_cant_take_is_refused(spark: SparkSession, folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -49,6 +49,7 @@ def test_local_workers_use_the_folder_that_the_driver_made(spark: SparkSession, 
     assert ship(spark, bundle) == LocalWeights(bundle.path)
 
 
+@pytest.mark.oldest
 def test_a_broadcast_is_unpacked_on_the_host_whole(
     spark: SparkSession, model: PreparedModel, bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -133,10 +134,3 @@ def test_a_shared_folder_that_is_not_there_is_an_error_not_a_new_folder(
     unseen = SharedWeights(missing / bundle.digest, bundle.digest, tmp_path / "host")
     with pytest.raises(ModelError, match="this host does not see them: mount the folder here"):
         unseen.folder()
-
-
-def test_spark_connect_needs_a_shared_folder(bundle: Bundle, tmp_path: Path) -> None:
-    connect: Any = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    with pytest.raises(ModelError, match=r"Spark Connect has none: give compute\.weights_path"):
-        ship(connect, bundle)
-    assert isinstance(ship(connect, bundle, weights_path=str(tmp_path)), SharedWeights)

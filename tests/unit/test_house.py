@@ -65,3 +65,16 @@ def test_versions_agree() -> None:
     assert engine.__version__ == project["version"]
     assert f"embercast:{project['version']}" in (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert f"## {project['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_oldest_spark_that_is_asked_for_is_the_one_that_is_tested() -> None:
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = {one.name: one.specifier for one in map(Requirement, project["dependencies"])}
+    made = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name in ("pyspark", "delta-spark"):
+        [lowest] = (one.version for one in asked[name] if one.operator == ">=")
+        assert f"--with {name}=={lowest} " in made

@@ -54,3 +54,16 @@ def test_what_can_not_be_fetched_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(jars, "hadoop_version", lambda: "9.9.9")
     with pytest.raises(RunError, match=r"a Hadoop of 3\.4\.1, 3\.4\.2, 3\.5\.0 in the installed pyspark, got 9\.9\.9"):
         jars.s3_jars()
+
+
+@pytest.mark.parametrize(
+    ("delta", "spark", "name"),
+    [
+        ("4.0.0", "4.0.0", "delta-spark_2.13"),
+        ("4.1.0", "4.0.5", "delta-spark_4.0_2.13"),
+        ("4.4.0", "4.1.4", "delta-spark_4.1_2.13"),
+        ("4.4.0", "4.2.0", "delta-spark_4.2_2.13"),
+    ],
+)
+def test_deltas_jar_is_the_one_for_the_installed_spark(delta: str, spark: str, name: str) -> None:
+    assert jars.artifact_of(delta=delta, spark=spark) == name

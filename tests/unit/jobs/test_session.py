@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import ParameterError
 from jobs import functions, session
+from jobs.errors import RunError
 
 
 class Session:
@@ -44,3 +45,10 @@ def test_only_a_session_that_was_started_here_gets_functions_and_is_stopped_with
     else:
         assert session.session("test", with_functions=with_functions) is made
     assert made.stopped is stopped
+
+
+def test_spark_connect_is_refused_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_REMOTE", "sc://localhost")
+    monkeypatch.setattr(session, "_start", lambda name: pytest.fail("started"))
+    with pytest.raises(RunError, match=r"got Spark Connect: .* Run it by spark-submit, or unset SPARK_REMOTE"):
+        session.session("test")
