@@ -23,7 +23,7 @@ from tests.spark.test_stock_cluster import cluster
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = ROOT / ".airflow" / "bin" / "python"
 #: A value that must stand nowhere but in the environment of a run.
-SECRET: Final = "s3cr3t-shop-4711"
+SECRET: Final = "s3cr3t-of-the-registry-4711"
 #: DAGs of jobs that end at once, by what tests/airflow/submitting.py makes of their names.
 ENDS: Final = '''
 """Airflow: each DAG has a task that ends as it is named."""
@@ -32,16 +32,18 @@ from airflow.sdk import DAG
 from jobs.dags import ScoreTask
 
 JOBS = Path(__file__).with_name("ends")
+SECRETS = {"MLFLOW_TRACKING_PASSWORD": "registry.password"}
 for code, budget in ((2, "fail"), (3, "fail"), (3, "succeed"), (5, "fail")):
     with DAG(f"ends_with_{code}_{budget}", schedule=None):
-        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, retries=1)
+        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, retries=1, secrets=SECRETS)
 with DAG("no_connection", schedule=None):
     ScoreTask(task_id="score", job=JOBS / "3.yaml", conn_id="nobody", retries=0)
 with DAG("driver_elsewhere", schedule=None):
     ScoreTask(task_id="score", job=JOBS / "3.yaml", deploy_mode="cluster", retries=1)
 with DAG("no_secret", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "shop.login"}, retries=1)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "registry.login"}, retries=1)
 '''
+RUNS: Final = ("reviews_sentiment", "check_and_report")
 ENDING: Final = (
     *(f"ends_with_{end}" for end in ("2_fail", "3_fail", "3_succeed", "5_fail")),
     "no_connection",
@@ -52,11 +54,11 @@ ENDING: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """What Airflow told, everything that it said, what spark-submit was given, and where all of it lies."""
+    """What Airflow told, everything that it said, what spark-submit was given and had, and where all of it lies."""
 
     told: dict[str, Any]
     said: str
-    submitted: list[list[str]]
+    submitted: list[dict[str, Any]]
     home: Path
 
 
@@ -75,38 +77,26 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     write_dags(home)
     with homes.home(tmp_path_factory.mktemp("cache")):
         cache = os.environ["EMBERCAST_CACHE"]
-        with cluster(home / "cluster", {"EMBERCAST_CACHE": cache}) as master:
-            command = [str(PYTHON), str(Path(__file__).with_name("scenario.py"))]
-            command += ["reviews_sentiment", "check_and_report", *ENDING]
-            done = subprocess.run(
-                command,
-                cwd=home,
-                env=environment(home, master),
-                capture_output=True,
-                text=True,
-                timeout=500,
-                check=False,
-            )
-    said = done.stdout + done.stderr
-    (home / "said").write_text(said)
-    assert done.returncode == 0, said[-5000:]
+        with cluster(home / "cluster", {"EMBERCAST_CACHE": cache}) as master, (home / "said").open("w") as said:
+            command = [str(PYTHON), str(Path(__file__).with_name("scenario.py")), *RUNS, *ENDING]
+            env = environment(home, master)
+            code = subprocess.run(
+                command, cwd=home, env=env, stdout=said, stderr=said, timeout=900, check=False
+            ).returncode
+    text = (home / "said").read_text()
+    assert code == 0, text[-5000:]
     submitted = [json.loads(line) for line in (home / "submitted").read_text().splitlines()]
-    return Ran(told=json.loads(done.stdout.splitlines()[-1]), said=said, submitted=submitted, home=home)
+    return Ran(told=json.loads((home / "told.json").read_text()), said=text, submitted=submitted, home=home)
 
 
 def write_tables(home: Path) -> None:
-    """Reviews in two files, one of them of a shop that is a secret; the tiny model that scores them."""
+    """Reviews in two files, one of them with a long text; the tiny model that scores them."""
     labels = {0: "negative", 1: "positive"}
     tiny.save(home / "model", id2label=labels, label2id={v: k for k, v in labels.items()})
     for first in (0, 10):
         bodies = ["what a good day", *["they said no"] * 8, "many words " * 60 if first else "so much water"]
-        tables.add(
-            home / "reviews",
-            [
-                {"review_id": first + i, "body": body, "shop": SECRET if i == 3 else "corner", "day": "2026-01-01"}
-                for i, body in enumerate(bodies)
-            ],
-        )
+        reviews = [{"review_id": first + i, "body": body, "day": "2026-01-01"} for i, body in enumerate(bodies)]
+        tables.add(home / "reviews", reviews)
 
 
 def write_dags(home: Path) -> None:
@@ -143,13 +133,13 @@ def environment(home: Path, master: str) -> dict[str, str]:
     own.parent.mkdir()
     own.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).with_name("submitting.py")} "$@"\n')
     own.chmod(0o755)
-    conf = {"spark.jars": ",".join(map(str, delta_jars())), "spark.sql.shuffle.partitions": "4"}
+    conf = {"spark.jars": ",".join(map(str, delta_jars())), "spark.sql.shuffle.partitions": "2"}
     conf |= {"spark.databricks.delta.snapshotPartitions": "1", "spark.executor.memory": "1g"}
     (home / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in conf.items()))
     host, _, port = master.removeprefix("spark://").partition(":")
     connections = {
         "SPARK_DEFAULT": {"conn_type": "spark", "host": f"spark://{host}", "port": int(port)},
-        "SHOP": {"conn_type": "generic", "password": SECRET},
+        "REGISTRY": {"conn_type": "generic", "password": SECRET},
     }
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "MLFLOW"))},
@@ -164,4 +154,5 @@ def environment(home: Path, master: str) -> dict[str, str]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_SUBMIT_OPTS": BRIEF_JVM,
         "SUBMITTED": str(home / "submitted"),
+        "TOLD": str(home / "told.json"),
     }

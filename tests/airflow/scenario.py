@@ -1,11 +1,13 @@
 """What Airflow's own Python does for these tests: reads the DAGs, runs those that are asked for, and says what became
-of them. ``python scenario.py DAG_ID…``; the last line it prints is JSON.
+of them, as JSON in the file that $TOLD names. ``python scenario.py DAG_ID…``.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 HEAVY = {"pyspark", "py4j", "torch", "transformers", "mlflow", "pandas", "pyarrow"}
@@ -25,7 +27,7 @@ def main(asked: list[str]) -> None:
     }
     told["events"] = events()
     told["next"] = {name: due(name) for name in asked}
-    print(json.dumps(told, default=str))
+    Path(os.environ["TOLD"]).write_text(json.dumps(told, default=str), encoding="utf-8")
 
 
 def described(dag: Any) -> dict[str, Any]:

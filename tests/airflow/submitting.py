@@ -5,6 +5,7 @@ A job named ``ends_with_N`` ends so at once; the first try of ``reviews_sentimen
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -14,17 +15,19 @@ SUMMARY = {"run_id": "r", "rows": 10, "failed": 4, "sink": "scored", "failed_whe
 
 
 def main() -> None:
-    given = sys.argv[1:]
+    given, password = sys.argv[1:], os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
     name = given[given.index("--name") + 1]
-    with Path(os.environ["SUBMITTED"]).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(given) + "\n")
+    digest = hashlib.sha256(password.encode()).hexdigest()
+    log = Path(os.environ["SUBMITTED"])
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps({"name": name, "given": given, "password": digest}) + "\n")
     if name.startswith("ends_with_"):
+        print(f"a careless library says {password}")
         code = int(name.removeprefix("ends_with_"))
-        if code in (0, 3):
+        if code == 3:
             Path(given[given.index("--summary") + 1]).write_text(json.dumps(SUMMARY), encoding="utf-8")
         sys.exit(code)
-    submitted = [json.loads(line) for line in Path(os.environ["SUBMITTED"]).read_text().splitlines()]
-    if name == "reviews_sentiment" and sum(name in one for one in submitted) == 1:
+    if [json.loads(line)["name"] for line in log.read_text().splitlines()] == ["reviews_sentiment"]:
         dying = str(Path(__file__).with_name("dying.py"))
         given = [dying if part.endswith("jobs/run.py") else part for part in given]
     real = str(Path(sys.executable).with_name("spark-submit"))
