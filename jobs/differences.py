@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.schema import TaskSchema
-from jobs import measures
+from jobs import yardsticks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -94,8 +94,8 @@ def differences(rows: DataFrame, *, task: str, gives: TaskSchema, own_labels: bo
         task: that scored them; gives: its schema.
         own_labels: whether rows bring their labels, which are then content of theirs and not told.
     """
-    said, numbers = measures.words(task, gives), measures.numbers(task, gives)
-    groups = _groups(rows, said and said[1], list(numbers.values()), measures.cosines(task, gives))
+    said, numbers = yardsticks.words(task, gives), yardsticks.numbers(task, gives)
+    groups = _groups(rows, said and said[1], list(numbers.values()), yardsticks.cosines(task, gives))
     both = next((group for group in groups if group["old"] is None and group["new"] is None), None)
     old_failed, new_failed = (_failed(groups, side) for side in ("old", "new"))
     total = sum(group["rows"] for group in groups)

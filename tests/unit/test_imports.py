@@ -17,6 +17,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 MAY_IMPORT: Final = {"engine": {"engine"}, "udfs": {"engine", "udfs"}, "jobs": {"engine", "udfs", "jobs"}}
 HEAVY: Final = {"torch", "transformers", "mlflow", "pyspark", "pandas", "delta", "soundfile", "soxr", "av", "jinja2"}
 FILES: Final = {room: sorted((ROOT / room).rglob("*.py")) for room in MAY_IMPORT}
+COMMANDS = [ROOT / "jobs" / "cli.py", *sorted((ROOT / "jobs" / "commands").glob("*.py"))]
 
 
 def imports(file: Path, *, at_start: bool = False) -> set[str]:
@@ -67,7 +68,7 @@ def test_engine_knows_no_spark_and_one_file_knows_mlflow() -> None:
         assert "mlflow" not in found or file == ROOT / "engine" / "models" / "registry.py", file
 
 
-@pytest.mark.parametrize("file", [ROOT / "jobs" / "cli.py", *FILES["engine"]], ids=lambda f: str(f.relative_to(ROOT)))
+@pytest.mark.parametrize("file", [*COMMANDS, *FILES["engine"]], ids=lambda f: str(f.relative_to(ROOT)))
 def test_heavy_imports_wait(file: Path) -> None:
     assert tops(imports(file, at_start=True)) & HEAVY == set()
 

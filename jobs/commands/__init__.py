@@ -1,0 +1,1 @@
+"""The commands of ``embercast``, a room for each kind; ``jobs.cli`` puts them together."""
