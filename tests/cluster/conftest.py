@@ -73,12 +73,6 @@ def spark(cache_home: Path) -> SparkSession:
     return session("cluster")
 
 
-@pytest.fixture
-def no_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No tracking server is named to processes that tests start."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
 @pytest.fixture(scope="package")
 def running(cache_home: Path) -> Iterator[Running]:
     """The cluster. Its folder lies where another user may enter: PostgreSQL is not to run as root."""

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.conftest import Running
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
 
 
 def test_models_are_kept_in_postgresql_and_artifacts_served(running: Running, tmp_path: Path) -> None:

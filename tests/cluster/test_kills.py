@@ -17,15 +17,15 @@ from jobs.archive import archive
 from tests import pythons, tiny
 from tests.cluster.conftest import ROOT, Running, submit
 from tests.faults import fault
-from tests.spark.job import add, define, ids
+from tests.spark.job import define, ids, rows
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
 
 COMMITS: Final = 10
-ROWS: Final = 300  # of a commit
+ROWS: Final = 3000
 
 
 @fault(
@@ -34,12 +34,10 @@ ROWS: Final = 300  # of a commit
     seen="the run goes on without the first two; without the driver it is gone, and what was committed stays",
     left="run the job again: it goes on with the first commit that is missing",
 )
-def test_kills_lose_and_double_nothing(
-    running: Running, spark: SparkSession, tmp_path: Path, cache_home: Path, no_mlflow: None
-) -> None:
-    define(tmp_path, tiny.save(tmp_path / "model"), compute={"max_files_per_commit": 1}, task="text-classification")
-    for at in range(COMMITS):
-        add(spark, tmp_path, [f"text number {at * ROWS + row}" for row in range(ROWS)], first=at * ROWS)
+def test_kills_lose_and_double_nothing(running: Running, spark: SparkSession, tmp_path: Path, cache_home: Path) -> None:
+    define(tmp_path, tiny.save(tmp_path / "model"), compute={"max_files_per_commit": 1})
+    texts = rows(spark, [f"text number {i}" for i in range(ROWS)]).repartition(COMMITS)
+    texts.write.format("delta").save(f"{tmp_path}/source")
 
     driver, log = start(running, tmp_path, cache_home, "killed")
     committed(tmp_path, driver, log, 1)
@@ -50,15 +48,16 @@ def test_kills_lose_and_double_nothing(
     committed(tmp_path, driver, log, 5)
     os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
+    assert log.read_text().count("Lost executor") >= 2
     there = ids(spark, tmp_path)
-    assert there == list(range(len(there)))
-    assert 5 * ROWS <= len(there) < COMMITS * ROWS
+    assert len(set(there)) == len(there)
+    assert 0 < len(there) < ROWS
 
     running.add_worker()
     resumed, log = start(running, tmp_path, cache_home, "resumed")
     assert resumed.wait(400) == 0, log.read_text()[-4000:]
-    assert ids(spark, tmp_path) == list(range(COMMITS * ROWS))
-    assert json.loads((tmp_path / "resumed.json").read_text())["rows"] == COMMITS * ROWS - len(there)
+    assert ids(spark, tmp_path) == list(range(ROWS))
+    assert json.loads((tmp_path / "resumed.json").read_text())["rows"] == ROWS - len(there)
 
 
 def start(running: Running, folder: Path, cache: Path, name: str) -> tuple[subprocess.Popen[bytes], Path]:

@@ -19,7 +19,7 @@ from tests.cluster.conftest import ROOT, Running, submit
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
 
-pytestmark = [pytest.mark.spark, pytest.mark.weights]
+pytestmark = [pytest.mark.spark, pytest.mark.weights, pytest.mark.timeout(1200)]
 
 KEYS = {"reviews": "review_id", "calls": "call_id", "chats": "chat_id"}
 
