@@ -182,6 +182,7 @@ class JobDefinition(Section):
             gpus_per_task=asked.gpus_per_task,
             tasks_per_gpu=asked.tasks_per_gpu,
             offload=asked.offload,
+            executor=asked.executor and engine.options.ExecutorRequest(**asked.executor.model_dump()),
             max_seconds_per_batch=asked.max_seconds_per_batch,
         )
 
