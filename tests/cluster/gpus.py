@@ -36,8 +36,10 @@ CONFIGURATION = {
     "spark.executor.memory": "512m",
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "4",
-    "spark.databricks.delta.snapshotPartitions": "2",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+DELTA = {
+    "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
@@ -77,9 +79,9 @@ def job(spark: SparkSession, model: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def session(master: str, jars: str, **more: str) -> SparkSession:
-    """A session with Delta on the cluster."""
-    builder = SparkSession.builder.master(master).config("spark.jars", jars)
+def session(master: str, **more: str) -> SparkSession:
+    """A session on the cluster."""
+    builder = SparkSession.builder.master(master)
     for key, value in {**CONFIGURATION, **more}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
@@ -118,11 +120,11 @@ def allocated(spark: SparkSession) -> dict[str, Any]:
 def main(kind: str, master: str, model: str, folder: str, jars: str) -> None:
     """Tells all of it."""
     if kind == "handed out":
-        spark = session(master, jars, **{"spark.executor.resource.gpu.amount": "2"})
+        spark = session(master, **DELTA, **{"spark.jars": jars, "spark.executor.resource.gpu.amount": "2"})
         told = handed_out(spark, model, Path(folder))
     else:  # an executor of each kind at most, which a worker's memory has room for
         bounds = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.maxExecutors": "1"}
-        spark = session(master, jars, **bounds, **{"spark.executor.cores": "1"})
+        spark = session(master, **bounds, **{"spark.executor.cores": "1"})
         told = allocated(spark)
     print(json.dumps(told))
     spark.stop()
