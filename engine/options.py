@@ -27,6 +27,26 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExecutorRequest:
+    """Executors that Spark starts for the stage that scores, beside those of the session.
+
+    Args:
+        gpus, cores: of each.
+        memory: of its JVM, as ``4g``; None takes the session's.
+        memory_overhead: beside the JVM, for the Python workers; None takes the session's.
+        discovery_script: that names its GPUs, where the cluster does not.
+        vendor: of the GPUs, on Kubernetes.
+    """
+
+    gpus: int
+    cores: int
+    memory: str | None = None
+    memory_overhead: str | None = None
+    discovery_script: str = ""
+    vendor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Compute:
     """What to compute on. ``auto`` is decided in ``engine.device`` and ``engine.generation.choice``, with a reason.
 
@@ -39,6 +59,7 @@ class Compute:
         gpus_per_task: GPUs that a task owns; ``auto`` takes as many as hold the model (``engine.placement``).
         tasks_per_gpu: tasks that share a GPU; ``auto`` is one, or a few where the model is small.
         offload: whether weights that the GPUs have no room for may stay in the host's memory.
+        executor: what Spark starts for the stage that scores; None takes the session's executors.
         max_seconds_per_batch: after which a process that is still in one micro-batch ends itself, so that another one
             tries; None waits for ever. For processes that do nothing else, as Spark's workers.
         window_rows, window_bytes: bounds of the window within which rows are sorted and equal inputs are scored once.
@@ -52,6 +73,7 @@ class Compute:
     gpus_per_task: int | str = "auto"
     tasks_per_gpu: int | str = "auto"
     offload: bool = True
+    executor: ExecutorRequest | None = None
     max_seconds_per_batch: float | None = None
     window_rows: int = 8192
     window_bytes: int = 32 << 20
@@ -68,6 +90,10 @@ class Compute:
             value = getattr(self, name)
             if value != "auto" and not _positive(value):
                 raise ParameterError(f"expected {name} to be auto or a whole number above 0; got {value!r}")
+        if self.executor is not None and self.device == "cpu":
+            raise ParameterError(
+                "expected device auto or cuda beside executors that are started for their GPUs; got cpu"
+            )
         gpus, tasks = self.gpus_per_task, self.tasks_per_gpu
         if not {"auto", 1} & {gpus, tasks}:
             raise ParameterError(

@@ -173,6 +173,9 @@ class JobDefinition(Section):
     def compute_options(self) -> engine.options.Compute:
         """Dtype, device, token budget, threads, backend and patience, as asked for."""
         asked = self.compute
+        started = None
+        if asked.executor is not None:
+            started = engine.options.ExecutorRequest(**asked.executor.model_dump())
         return engine.options.Compute(
             dtype=asked.dtype,
             device=asked.device,
@@ -182,6 +185,7 @@ class JobDefinition(Section):
             gpus_per_task=asked.gpus_per_task,
             tasks_per_gpu=asked.tasks_per_gpu,
             offload=asked.offload,
+            executor=started,
             max_seconds_per_batch=asked.max_seconds_per_batch,
         )
 

@@ -37,7 +37,7 @@ CONF: Final = "spark.embercast.functions"
 USUAL: Final = Path("conf", "functions.yaml")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PER_COMMIT: Final = ("max_bytes_per_commit", "max_files_per_commit")
-_PER_STAGE: Final = ("gpus_per_task", "tasks_per_gpu")
+_PER_STAGE: Final = ("gpus_per_task", "tasks_per_gpu", "executor")
 
 
 class FunctionSection(Section):
@@ -86,7 +86,7 @@ class FunctionSection(Section):
         given = [name for name in _PER_COMMIT if getattr(compute, name) is not None]
         if given:
             raise refuse("the compute of a function, which commits nothing", ", ".join(given), "remove it")
-        asked = [name for name in _PER_STAGE if getattr(compute, name) != "auto"]
+        asked = [name for name in _PER_STAGE if getattr(compute, name) not in ("auto", None)]
         if asked:
             hint = "remove it, and start the session with spark.task.resource.gpu.amount"
             raise refuse("the compute of a function, which has no stage of its own", ", ".join(asked), hint)

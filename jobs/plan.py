@@ -219,7 +219,7 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
             *([foreign.slow(model.task)] if model.foreign else []),
             *refused,
             *refusals(tables.read_rows(spark, definition), definition),
-            *(warnings(placement, executor_of(spark)) if placement else ()),
+            *(warnings(placement, executor_of(spark, model.compute.executor)) if placement else ()),
             *_warnings(definition, looked, half, taken.rows.num_rows, failed),
         ),
         notes=(*model.ref.notes, *_going_on(definition), *_not_compared(model)),

@@ -12,7 +12,7 @@ from jobs.references import reveal
 from jobs.session import check_classic
 from jobs.tracking import traces
 from udfs.columns import roles
-from udfs.executors import executor_of
+from udfs.executors import executor_of, most_executors
 from udfs.foreign import Sample
 from udfs.scoring import PreparedModel, prepare
 
@@ -86,8 +86,10 @@ def _slots(spark: SparkSession, model: PreparedModel) -> int:
     context = spark.sparkContext
     cores = int(context.defaultParallelism)
     if model.placement is not None and model.placement.value.scheduled:
-        executor = executor_of(spark)
+        executor = executor_of(spark, model.compute.executor)
         at_once = model.placement.value.at_once(executor)
+        if model.compute.executor is not None:
+            return most_executors(spark) * (at_once or 1)
         if at_once is not None and executor.cores:
             return max(1, cores // executor.cores * at_once)
     return max(1, cores // int(context.getConf().get("spark.task.cpus", "1") or 1))

@@ -12,12 +12,35 @@ from pydantic_core.core_schema import ValidationInfo
 from jobs.fields import Name, Positive, Text, refuse
 from jobs.sections import Place, Section
 
+Memory = Annotated[str, Field(pattern=r"^[1-9]\d*[kmgt]b?$")]
+
 #: The task whose answers may become traces.
 TRACED: Final = "llm/v1/chat"
 #: A field of a connection of Airflow's.
 SECRET: Final = re.compile(r"^(?P<connection>[\w.-]+?)\.(?P<field>login|password|host|port|schema|extra\.[\w-]+)$")
 #: The name of an environment variable.
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class ExecutorSection(Section):
+    """Executors that Spark starts for the stage that scores, where it allocates them dynamically."""
+
+    gpus: Positive = Field(description="the GPUs of each, a whole number above 0", examples=[1])
+    cores: Positive = Field(description="the cores of each, a whole number above 0", examples=[8])
+    memory: Memory | None = Field(
+        default=None, description="the memory of its JVM, a text such as 4g; left out, the session's", examples=["4g"]
+    )
+    memory_overhead: Memory | None = Field(
+        default=None,
+        description="the memory beside the JVM, for Python and the model, a text such as 16g; left out, the session's",
+        examples=["16g"],
+    )
+    discovery_script: str = Field(
+        default="",
+        description="a script on every host that names an executor's GPUs, on YARN and Kubernetes",
+        examples=["/opt/embercast/conf/spark/gpus.sh"],
+    )
+    vendor: str = Field(default="", description="of the GPUs, on Kubernetes", examples=["nvidia.com"])
 
 
 class ComputeSection(Section):
@@ -56,6 +79,11 @@ class ComputeSection(Section):
         description="true or false: whether weights that the GPUs have no room for may stay in the host's memory",
         examples=[False],
     )
+    executor: ExecutorSection | None = Field(
+        default=None,
+        description="a mapping: executors that Spark starts for the stage that scores",
+        examples=[{"gpus": 1, "cores": 8}],
+    )
     max_seconds_per_batch: float | None = Field(
         default=None,
         gt=0,
@@ -79,6 +107,13 @@ class ComputeSection(Section):
     max_files_per_commit: Positive | None = Field(
         default=None, description="how many files of the source a commit covers, a whole number above 0", examples=[100]
     )
+
+    @field_validator("executor")
+    @classmethod
+    def _on_gpus(cls, executor: ExecutorSection | None, info: ValidationInfo) -> ExecutorSection | None:
+        if executor is not None and info.data.get("device") == "cpu":
+            raise refuse("device auto or cuda beside executors with GPUs", "device cpu", "remove one")
+        return executor
 
     @field_validator("tasks_per_gpu")
     @classmethod

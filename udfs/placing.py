@@ -39,4 +39,4 @@ def placed(
         spreads=of.spreads,
     )
     table_bytes = None if table is None else bytes_of(table)
-    return place(footprint, compute, hardware, executor_of(spark), table_bytes=table_bytes)
+    return place(footprint, compute, hardware, executor_of(spark, compute.executor), table_bytes=table_bytes)

@@ -19,7 +19,7 @@ from engine.models.artifact import make_artifact_bundle
 from engine.models.bundle import Bundle, make_bundle
 from engine.models.ref import ModelRef
 from engine.models.registry import resolve
-from engine.options import Column, Compute, Request
+from engine.options import Column, Compute, ExecutorRequest, Request
 from engine.placement import Placement
 from engine.schema import SCHEMAS, STATS, TaskSchema, ddl
 from engine.scorer import Scored
@@ -127,8 +127,10 @@ def prepare(
     parsed = parse_params(ref.task, merged)
     if "roots" in merged and ref.task in SCHEMAS:
         merged["roots"] = absolute(merged["roots"])  # as the driver means them: a worker runs elsewhere
-    hardware = probe(spark)
-    device = choose_device(compute.device, hardware)
+    hardware = probe(spark, compute.executor)
+    # Who asks for executors with GPUs is not served by their cores.
+    wanted = "cuda" if compute.executor is not None and compute.device == "auto" else compute.device
+    device = choose_device(wanted, hardware)
     if ref.task in SCHEMAS:
         half = task_class(ref.task).half
         dtype = choose_dtype(compute.dtype, hardware, device.value, logged=ref.dtype, half=half)
@@ -184,6 +186,7 @@ def score(
     gpus_per_task: int | str = "auto",
     tasks_per_gpu: int | str = "auto",
     offload: bool = True,
+    executor: ExecutorRequest | None = None,
     weights_path: str | None = None,
     allow_foreign_code: bool = False,
     profile: Any = None,
@@ -199,7 +202,8 @@ def score(
         output: name of the struct column; its type is ``engine.schema.SCHEMAS[task].output``, or for a model outside
             the task table what is learned from the first rows of ``df`` when this is called.
         task, params, dtype, device, batch_tokens, threads, backend, gpus_per_task, tasks_per_gpu, offload,
-            weights_path, allow_foreign_code: as for ``prepare`` and ``Compute``; a prepared model has them already.
+            executor, weights_path, allow_foreign_code: as for ``prepare`` and ``Compute``; a prepared model has them
+            already.
         profile: a ``pyspark.resource.ResourceProfile`` for the stage, in place of that which the model's placement
             asks for where Spark hands out GPUs.
         stats: name of one more column (``engine.schema.STATS``), non-null on one row of each window.
@@ -219,6 +223,7 @@ def score(
             gpus_per_task=gpus_per_task,
             tasks_per_gpu=tasks_per_gpu,
             offload=offload,
+            executor=executor,
         )
         model = prepare(
             df.sparkSession,
@@ -237,7 +242,7 @@ def score(
     # Spark looks a column up by its name, which fails for names that repeat or hold a dot: it gets positions.
     by_position = df.toDF(*map(str, range(len(df.columns))))
     if profile is None and model.placement is not None:
-        profile = profile_of(df.sparkSession, model.placement.value)
+        profile = profile_of(df.sparkSession, model.placement.value, model.compute.executor)
     return by_position.mapInArrow(_mapper(descriptor, df.columns, stats, took), schema, profile=profile)
 
 

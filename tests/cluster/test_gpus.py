@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,43 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What tasks saw on two workers of four cores and two GPUs."""
-    home = tmp_path_factory.mktemp("gpus")
-    script = home / "gpus.sh"
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model, and the script that names two GPUs."""
+    made = tmp_path_factory.mktemp("gpus")
+    script = made / "gpus.sh"
     script.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["0", "1"]}'\n""")
     script.chmod(0o755)
-    model = tiny.save(home / "model")
-    workers = {"spark.worker.resource.gpu.amount": "2", "spark.worker.resource.gpu.discoveryScript": str(script)}
+    tiny.save(made / "model")
+    return made
+
+
+@pytest.fixture(scope="module")
+def master(home: Path) -> Iterator[str]:
+    """Of two workers of four cores and two GPUs each."""
+    workers = {
+        "spark.worker.resource.gpu.amount": "2",
+        "spark.worker.resource.gpu.discoveryScript": str(home / "gpus.sh"),
+    }
     with homes.home(home / "cache"):
         env = {"PYTHONPATH": str(ROOT), "EMBERCAST_CACHE": os.environ["EMBERCAST_CACHE"]}
         with cluster(home / "cluster", conf=workers, cores=4, env=env) as made:
-            jars = ",".join(map(str, delta_jars()))
-            command = [sys.executable, "-m", "tests.cluster.gpus", made.master, str(model), str(home), jars]
-            environ = {**os.environ, **env, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-            environ.pop("MLFLOW_TRACKING_URI")
-            done = subprocess.run(
-                command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=500, check=False
-            )
+            yield made.master
+
+
+@pytest.fixture(scope="module")
+def told(master: str, home: Path) -> dict[str, Any]:
+    """What tasks saw on executors with GPUs."""
+    return program("handed out", master, home)
+
+
+def program(kind: str, master: str, home: Path) -> dict[str, Any]:
+    """What ``tests.cluster.gpus`` tells."""
+    jars = ",".join(map(str, delta_jars()))
+    command = [sys.executable, "-m", "tests.cluster.gpus", kind, master, str(home / "model"), str(home), jars]
+    own = {"PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    env = {**os.environ, **own}
+    env.pop("MLFLOW_TRACKING_URI")
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -113,3 +132,13 @@ def test_a_job_asks_for_its_gpus(told: dict[str, Any]) -> None:
     for row in job["where"]:
         assert row["devices"] == [f"cuda:{address}" for address in row["addresses"]]
         assert row["cpus"] == 1
+
+
+def test_executors_with_gpus_are_started_for_a_stage(master: str, home: Path) -> None:
+    told = program("allocated", master, home)
+    plain, scoring = ({task["executor"] for task in told[name]} for name in ("plain", "with gpus"))
+    assert not plain & scoring
+    assert [task["addresses"] for task in [*told["plain"], *told["again"]]] == [[]] * 4
+    assert {tuple(task["addresses"]) for task in told["with gpus"]} == {("0",), ("1",)}
+    assert {task["executor"] for task in told["again"]} == plain
+    assert told["seen"] == 0  # by CUDA, of which there is none

@@ -149,6 +149,16 @@ errors: {max_fraction: 2}
         (("task: text-classification", "compute: {max_bytes_per_commit: 1x}"), "compute.max_bytes_per_commit", '"1x"'),
         (("task: text-classification", "compute: {backend: vlm}"), "compute.backend", '"vlm"; write backend: auto'),
         (
+            ("task: text-classification", "compute: {device: cpu, executor: {gpus: 1, cores: 8}}"),
+            "compute.executor",
+            "device cpu; remove one",
+        ),
+        (
+            ("task: text-classification", "compute: {executor: {gpus: 1, cores: 8, memory: 4}}"),
+            "compute.executor.memory",
+            "4",
+        ),
+        (
             ("task: text-classification", "compute: {gpus_per_task: 2, tasks_per_gpu: 2}"),
             "compute.tasks_per_gpu",
             "gpus_per_task 2 and tasks_per_gpu 2; remove one",

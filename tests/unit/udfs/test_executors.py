@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from engine.errors import ParameterError
 from engine.footprint import Executor
-from udfs.executors import executor_of
+from engine.options import ExecutorRequest
+from udfs.executors import check_allocates, executor_of, most_executors
 
 
 def session(master: str, total: int, executors: int = 0, **conf: str) -> Any:
@@ -35,6 +37,23 @@ def session(master: str, total: int, executors: int = 0, **conf: str) -> Any:
 )
 def test_an_executor(spark: Any, found: Executor) -> None:
     assert executor_of(spark) == found
+
+
+def test_one_that_is_asked_for() -> None:
+    spark = session("spark://host:7077", 8, 2, cores="4")
+    assert executor_of(spark, ExecutorRequest(gpus=2, cores=16)) == Executor(cores=16, gpus=2)
+
+
+@pytest.mark.parametrize(("told", "most"), [({"maxExecutors": "12"}, 12), ({}, 1)])
+def test_how_many_spark_may_start(told: dict[str, str], most: int) -> None:
+    spark = session("yarn", 8, 2)
+    spark.conf.get = lambda name, default: told.get(name.rpartition(".")[2], default)
+    assert most_executors(spark) == most
+
+
+def test_a_session_that_starts_none_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"expected spark.dynamicAllocation.enabled=true, .* compute.executor out"):
+        check_allocates(session("yarn", 8, 2))
 
 
 def test_spark_connect_shows_its_configuration_alone() -> None:
