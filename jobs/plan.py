@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from jobs.definition import JobDefinition
+    from udfs.scoring import PreparedModel
 
 #: Share of labels that half precision should keep.
 _AGREE: Final = 0.99
@@ -52,6 +53,7 @@ class Plan:
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
         changed: what is another than when the sink's rows were scored, in sentences.
         on_change: as the definition says; rescore: what scoring every row again should take.
+        weights: how large the bundle is, and how it gets to the executors.
     """
 
     job: str
@@ -84,6 +86,7 @@ class Plan:
     changed: tuple[str, ...] = ()
     on_change: str = "new_rows"
     rescore: Planned | None = None
+    weights: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -110,6 +113,7 @@ class Plan:
             *self._changed(),
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
+            *([("weights", self.weights)] if self.weights else []),
             ("device", str(self.device)),
             ("dtype", str(self.dtype)),
             *([("backend", str(self.backend))] if self.backend else []),
@@ -219,7 +223,12 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
         changed=found.changed,
         on_change=definition.on_change,
         rescore=pace.of(counted.rows, resolved.slots),
+        weights=_sent(model),
     )
+
+
+def _sent(model: PreparedModel) -> str:
+    return mask(f"{model.bundle.nbytes / 1e6:,.1f} MB by {model.way}")
 
 
 def _going_on(definition: JobDefinition) -> Iterator[str]:

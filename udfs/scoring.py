@@ -31,7 +31,7 @@ from udfs.foreign import Sample
 from udfs.hardware import probe
 from udfs.logged import over_logged
 from udfs.storage import storage_of
-from udfs.weights import Weights, ship
+from udfs.weights import Weights, choose_way, ship
 from udfs.worker import Descriptor, attempt
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class PreparedModel:
     storage: Storage = field(default_factory=Storage)
     #: What writes the texts; None for a task that writes none.
     backend: Choice[str] | None = None
+    #: How the bundle gets to the executors.
+    way: Choice[str] | None = None
 
     @property
     def task(self) -> str:
@@ -98,7 +100,7 @@ def prepare(
         params: the task's parameters, over those that the model was logged with; ``engine.options.Column`` where a
             column gives the value, and the logged one where it is null.
         compute: dtype, device, batch_tokens, threads, backend, window.
-        weights_path: a folder that all hosts see, used instead of the broadcast.
+        weights_path: a folder or URI (s3a://, …) that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
         sample: rows that the struct of a model outside the task table is learned from.
         by_call: whether each call gives the parameters that the task needs and nobody gave: columns of their names.
@@ -141,6 +143,7 @@ def prepare(
         schema=schema,
         storage=storage_of(spark, getattr(parsed, "roots", ())),
         backend=backend,
+        way=choose_way(spark, bundle.nbytes, weights_path=weights_path),
     )
 
 
