@@ -56,6 +56,7 @@ class Plan:
         price: of the run, where ``compute.price_per_hour`` is given; in its currency.
         changed: what is another than when the sink's rows were scored, in sentences.
         on_change: as the definition says; rescore: what scoring every row again should take.
+        weights: how large the bundle is, and how it gets to the executors.
     """
 
     job: str
@@ -89,6 +90,7 @@ class Plan:
     on_change: str = "new_rows"
     rescore: Planned | None = None
     placement: Choice[Placement] | None = None
+    weights: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
@@ -115,6 +117,7 @@ class Plan:
             *self._changed(),
             *([("audio", str(self.planned.audio))] if self.planned.audio else []),
             *([("tokens", str(self.planned.writing))] if self.planned.writing else []),
+            *([("weights", self.weights)] if self.weights else []),
             ("device", str(self.device)),
             *([("placement", str(self.placement))] if self.placement else []),
             ("dtype", str(self.dtype)),
@@ -229,7 +232,12 @@ def _plan(spark: SparkSession, definition: JobDefinition, *, check_keys: bool) -
         on_change=definition.on_change,
         rescore=pace.of(counted.rows, resolved.slots),
         placement=model.placement,
+        weights=_sent(model),
     )
+
+
+def _sent(model: PreparedModel) -> str:
+    return mask(f"{model.bundle.nbytes / 1e6:,.1f} MB by {model.way}")
 
 
 def _going_on(definition: JobDefinition) -> Iterator[str]:

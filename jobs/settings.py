@@ -92,7 +92,9 @@ class ComputeSection(Section):
         examples=[600],
     )
     weights_path: Text | None = Field(
-        default=None, description="a folder that every host sees, for the weights", examples=["/mnt/shared/weights"]
+        default=None,
+        description="a folder or URI (file://, s3a://, gs://, abfss://, hdfs://) that every host sees, for the weights",
+        examples=["s3a://models/weights"],
     )
     price_per_hour: float | None = Field(
         default=None,

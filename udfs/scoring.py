@@ -34,7 +34,7 @@ from udfs.logged import over_logged
 from udfs.placing import placed
 from udfs.profile import profile_of
 from udfs.storage import storage_of
-from udfs.weights import Weights, ship
+from udfs.weights import Weights, choose_way, ship
 from udfs.worker import Descriptor, attempt
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class PreparedModel:
     backend: Choice[str] | None = None
     #: How it lies on the executors' GPUs; None on a CPU.
     placement: Choice[Placement] | None = None
+    #: How the bundle gets to the executors.
+    way: Choice[str] | None = None
 
     @property
     def task(self) -> str:
@@ -112,7 +114,7 @@ def prepare(
         params: the task's parameters, over those that the model was logged with; ``engine.options.Column`` where a
             column gives the value, and the logged one where it is null.
         compute: dtype, device, batch_tokens, threads, backend, GPUs a task, window.
-        weights_path: a folder that all hosts see, used instead of the broadcast.
+        weights_path: a folder or URI (s3a://, …) that all hosts see, used instead of the broadcast.
         allow_foreign_code: whether a model that is no transformers flavor may be scored, by the code it brings.
         sample: rows that the struct of a model outside the task table is learned from.
         by_call: whether each call gives the parameters that the task needs and nobody gave: columns of their names.
@@ -162,6 +164,7 @@ def prepare(
         storage=storage_of(spark, getattr(parsed, "roots", ())),
         backend=backend,
         placement=placement,
+        way=choose_way(spark, bundle.nbytes, weights_path=weights_path),
     )
 
 

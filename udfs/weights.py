@@ -1,4 +1,4 @@
-"""How a bundle gets from the driver to the hosts: once per executor by broadcast, once per host onto the disk.
+"""How a bundle gets from the driver to the hosts: by broadcast or by a path that all see, once per host onto its disk.
 
 Spark Connect has no broadcast: ``udfs.connect`` has what takes its place.
 
@@ -9,21 +9,31 @@ bundle's folder on that host (``engine.models.cache``).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from engine.audio.roots import location_of
+from engine.device import Choice
 from engine.errors import ModelError
 from engine.models import cache
 from engine.models.bundle import Bundle
-from engine.models.manifest import FILE
+from engine.models.store import Store
+from udfs.broadcast import broadcast
 from udfs.connect import is_connect, upload
+from udfs.storage import storage_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-SHARD_BYTES: Final = 64 << 20
+#: Names a path that all hosts of a cluster see, for all who score there: a Spark property.
+SETTING: Final = "spark.embercast.weightsPath"
+#: Larger bundles go by such a path where one is named: a broadcast is fetched and kept whole by each executor.
+BROADCAST_BYTES: Final = 2 << 30
+HERE: Final = "this host's own folder"
+BROADCAST: Final = "broadcast"
+ARTIFACTS: Final = "artifacts of the session"
 
 
 class Weights(Protocol):
@@ -61,90 +71,62 @@ class SharedWeights:
 
 
 @dataclass(frozen=True)
-class BroadcastWeights:
-    """Spark's broadcast, in shards: the bundle's files end to end, cut every ``SHARD_BYTES``.
+class StoredWeights:
+    """A place in an object store that driver and executors all reach; each host copies it into its cache once."""
 
-    Args:
-        files: name and bytes of each file, in the order they lie in the shards.
-        shards: broadcasts of bytes.
-        root: the hosts' cache folder; None takes each host's own.
-    """
-
+    store: Store
     digest: str
-    files: tuple[tuple[str, int], ...]
-    shards: tuple[Any, ...]
     root: Path | None = None
 
     def folder(self) -> Path:
-        return cache.ensure(self.digest, self._unpack, root=self.root)
+        return cache.ensure(self.digest, partial(self.store.fetch, self.digest), root=self.root)
 
-    def _unpack(self, into: Path) -> None:
-        # From the broadcast's file, not .value, which would stay in this worker's memory.
-        stream = _Stream(shard.load_from_path(shard._path) for shard in self.shards)
-        for name, size in self.files:
-            path = into / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                for part in stream.take(size):
-                    file.write(part)
+
+def choose_way(spark: SparkSession, nbytes: int, *, weights_path: str | None = None) -> Choice[str]:
+    """How a bundle of so many bytes gets to the executors: ``HERE``, ``BROADCAST``, ``ARTIFACTS`` or a shared path.
+
+    Runs on the driver. ``weights_path`` is the definition's; ``SETTING`` names one for a whole cluster, for what is too
+    large to be broadcast, or sent as artifacts on Spark Connect, which has no broadcast.
+    """
+    if weights_path is not None:
+        return Choice(weights_path, "asked for")
+    connect = is_connect(spark)
+    if not connect and spark.sparkContext.master.split("[")[0] == "local":
+        return Choice(HERE, "workers share the driver's disk")
+    sent, most = ARTIFACTS if connect else BROADCAST, f"{BROADCAST_BYTES >> 30} GiB"
+    if nbytes <= BROADCAST_BYTES:
+        return Choice(sent, f"at most {most}")
+    named = spark.conf.get(SETTING, None)
+    if named:
+        return Choice(named, f"more than {most}")
+    return Choice(sent, f"more than {most}, but {SETTING} names no path that all hosts see")
 
 
 def ship(spark: SparkSession, bundle: Bundle, *, weights_path: str | None = None, root: Path | None = None) -> Weights:
-    """Makes a bundle reachable for every executor. Runs on the driver.
+    """Makes a bundle reachable for every executor, in the way that ``choose_way`` says. Runs on the driver.
 
-    In local mode the workers share the driver's disk, so nothing is sent; ``root`` (a cache folder for the executors)
-    asks for the broadcast there too. ``weights_path`` names a folder all hosts see, which is used instead of the
-    broadcast. Spark Connect's artifacts take its place there. Raises ModelError where there is no such folder.
+    In local mode nothing is sent; ``root`` (a cache folder for the executors) asks for the broadcast there too. A path
+    that all hosts see is a folder or a URI of an object store; each bundle lies there once, by its digest. Raises
+    ModelError where there is no such folder, and where the store can't be written.
     """
-    if weights_path is not None:
-        return _share(bundle, Path(weights_path), root)
-    if is_connect(spark):
+    way = choose_way(spark, bundle.nbytes, weights_path=weights_path)
+    if way.value == ARTIFACTS:
         return upload(spark, bundle, root=root)
-    context = spark.sparkContext
-    if root is None and context.master.split("[")[0] == "local":
+    if way.value not in (HERE, BROADCAST):
+        return _share(spark, bundle, way.value, root)
+    if way.value == HERE and root is None:
         return LocalWeights(bundle.path)
-    return broadcast(context, bundle, root=root)
+    return broadcast(spark.sparkContext, bundle, root=root)
 
 
-def broadcast(context: Any, bundle: Bundle, *, root: Path | None = None) -> BroadcastWeights:
-    """Broadcasts a bundle shard by shard: the driver holds one shard in memory at a time."""
-    names = [*sorted(bundle.manifest.files), FILE]
-    files = tuple((name, (bundle.path / name).stat().st_size) for name in names)
-    shards = tuple(context.broadcast(shard) for shard in _shards([bundle.path / name for name in names]))
-    return BroadcastWeights(bundle.digest, files, shards, root)
-
-
-def _share(bundle: Bundle, shared: Path, root: Path | None) -> SharedWeights:
-    if not shared.is_dir():  # an unmounted share must not become a folder of this host alone
+def _share(spark: SparkSession, bundle: Bundle, shared: str, root: Path | None) -> Weights:
+    place = location_of(shared, "weights_path")
+    if place.scheme != "file":
+        store = Store(place, storage_of(spark, [shared]))
+        store.put(bundle.path, bundle.manifest)
+        return StoredWeights(store, bundle.digest, root)
+    folder = Path(place.path).absolute()  # a worker runs elsewhere
+    if not folder.is_dir():  # an unmounted share must not become a folder of this host alone
         raise ModelError(f"expected a folder at weights_path {shared}, there is none: make or mount it on every host")
-    path = cache.ensure(bundle.digest, SharedWeights(bundle.path, bundle.digest)._copy, root=shared)
+    path = cache.ensure(bundle.digest, SharedWeights(bundle.path, bundle.digest)._copy, root=folder)
     return SharedWeights(path, bundle.digest, root)
-
-
-def _shards(paths: list[Path]) -> Iterator[bytes]:
-    held = bytearray()
-    for path in paths:
-        with path.open("rb") as file:
-            while part := file.read(SHARD_BYTES - len(held)):
-                held += part
-                if len(held) == SHARD_BYTES:
-                    yield bytes(held)
-                    held.clear()
-    if held:
-        yield bytes(held)
-
-
-class _Stream:
-    """Bytes of the shards end to end; holds one shard at a time."""
-
-    def __init__(self, shards: Iterator[bytes]) -> None:
-        self.shards = shards
-        self.held = memoryview(b"")
-
-    def take(self, size: int) -> Iterator[memoryview]:
-        while size:
-            if not self.held:
-                self.held = memoryview(next(self.shards))
-            part, self.held = self.held[:size], self.held[size:]
-            size -= len(part)
-            yield part

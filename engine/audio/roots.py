@@ -100,7 +100,7 @@ def roots_of(texts: tuple[str, ...]) -> Roots:
     A relative folder is taken from where this process runs: ``absolute`` settles on the driver which that is. Raises
     ParameterError for an empty one and for a URI whose scheme can't be read.
     """
-    return Roots(tuple(map(_root, texts)))
+    return Roots(tuple(location_of(text, "roots") for text in texts))
 
 
 def absolute(roots: Sequence[str]) -> tuple[str, ...]:
@@ -108,12 +108,12 @@ def absolute(roots: Sequence[str]) -> tuple[str, ...]:
     return tuple(os.path.abspath(text) if text and _parsed(text) is None else text for text in roots)
 
 
-def _root(text: str) -> Location:
+def location_of(text: str, name: str) -> Location:
+    """A folder or URI that a definition names, under ``name``. Raises ParameterError for an empty or unreadable one."""
     location = _parsed(text) or Location("file", "", text)
     if not text or location.scheme not in ("file", *SCHEMES) or (location.scheme != "file") != bool(location.authority):
-        raise ParameterError(
-            f"expected roots that are folders or URIs ({', '.join(f'{one}://…/' for one in SCHEMES)}), got {text!r}"
-        )
+        schemes = ", ".join(f"{one}://…/" for one in SCHEMES)
+        raise ParameterError(f"expected {name} to be folders or URIs ({schemes}), got {text!r}")
     return location
 
 

@@ -62,7 +62,7 @@ def open_remote(place: Place, storage: Storage) -> BinaryIO:
     Raises RowError: not_found, or unreadable for whatever else the store or the network says.
     """
     try:
-        files, folder = _files(place.root, storage)
+        files, folder = filesystem(place.root, storage)
         raw = files.open_input_file(f"{folder.rstrip('/')}/{place.below}" if place.below else folder)
     except FileNotFoundError:
         raise RowError("not_found", "expected a file at the URI, there is none") from None
@@ -72,8 +72,8 @@ def open_remote(place: Place, storage: Storage) -> BinaryIO:
 
 
 @lru_cache(maxsize=64)
-def _files(root: Location, storage: Storage) -> tuple[Any, str]:
-    """The root's filesystem and its path there. A row's own URI never comes here: its query could name a server."""
+def filesystem(root: Location, storage: Storage) -> tuple[Any, str]:
+    """The root's filesystem of pyarrow.fs and its path there. A row's URI never comes here: it could name a server."""
     from pyarrow.fs import FileSystem, S3FileSystem
 
     if root.scheme != "s3":

@@ -21,6 +21,7 @@ from engine.models.locks import locked
 from engine.models.manifest import BASE, FILE, WEIGHTS, Manifest, file_digests
 from engine.models.ref import ModelRef
 from engine.models.safety import pickles
+from engine.models.spill import spilled
 from engine.models.tensors import write_tensors
 from engine.tasks import task_class
 
@@ -91,7 +92,8 @@ def _make(ref: ModelRef, dtype: str, home: Path, known: Path) -> Bundle:
 
 
 def _write(ref: ModelRef, dtype: str, into: Path) -> Manifest:
-    model, changed = _load(ref, dtype)
+    with spilled(into):
+        model, changed = _load(ref, dtype)
     tensors, tied = _tensors(model)
     if changed:
         write_tensors({name: one for name, one in tensors.items() if name not in changed}, into / BASE)

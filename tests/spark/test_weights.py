@@ -5,17 +5,31 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.device import Choice
 from engine.errors import ModelError
 from engine.models.bundle import Bundle
 from engine.models.cache import verify
 from engine.options import Compute
-from udfs import score, weights
+from tests import s3
+from udfs import broadcast, score
+from udfs.broadcast import BroadcastWeights
 from udfs.scoring import PreparedModel, prepare
-from udfs.weights import BroadcastWeights, LocalWeights, SharedWeights, Weights, ship
+from udfs.weights import (
+    ARTIFACTS,
+    BROADCAST_BYTES,
+    SETTING,
+    LocalWeights,
+    SharedWeights,
+    StoredWeights,
+    Weights,
+    choose_way,
+    ship,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -66,7 +80,7 @@ def test_a_broadcast_is_unpacked_on_the_host_whole(
 def test_shards_are_cut_anywhere(
     spark: SparkSession, model: PreparedModel, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "SHARD_BYTES", 9_973)
+    monkeypatch.setattr(broadcast, "SHARD_BYTES", 9_973)
     shipped = ship(spark, bundle, root=tmp_path)
     assert isinstance(shipped, BroadcastWeights)
     size = bundle.nbytes + (bundle.path / "bundle.json").stat().st_size
@@ -116,6 +130,27 @@ def test_a_shared_folder_is_filled_once_and_copied_to_the_host(
     verify(host / "bundles" / bundle.digest, bundle.digest)
 
 
+def test_a_uri_of_a_folder_is_the_folder(spark: SparkSession, bundle: Bundle, tmp_path: Path) -> None:
+    assert ship(spark, bundle, weights_path=tmp_path.as_uri()) == ship(spark, bundle, weights_path=str(tmp_path))
+
+
+def test_a_bucket_is_filled_once_and_copied_to_the_host(
+    spark: SparkSession, model: PreparedModel, bundle: Bundle, tmp_path: Path
+) -> None:
+    """The keys are Spark's own: workers learn them from the driver."""
+    with s3.server() as endpoint:
+        s3.client(endpoint).create_bucket(Bucket="models")
+        hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+        settings = {"endpoint": endpoint, "endpoint.region": s3.REGION, "path.style.access": "true"}
+        settings |= {"access.key": s3.KEY, "secret.key": s3.KEY}
+        for name, value in settings.items():
+            hadoop.set(f"fs.s3a.bucket.models.{name}", value)
+        shipped = ship(spark, bundle, weights_path="s3a://models/weights", root=tmp_path)
+        assert isinstance(shipped, StoredWeights)
+        assert scored(spark, model, shipped) == scored(spark, model, LocalWeights(bundle.path))
+    verify(tmp_path / "bundles" / bundle.digest, bundle.digest)
+
+
 def test_a_damaged_shared_folder_is_made_again(spark: SparkSession, bundle: Bundle, tmp_path: Path) -> None:
     first = ship(spark, bundle, weights_path=str(tmp_path))
     assert isinstance(first, SharedWeights)
@@ -134,3 +169,13 @@ def test_a_shared_folder_that_is_not_there_is_an_error_not_a_new_folder(
     unseen = SharedWeights(missing / bundle.digest, bundle.digest, tmp_path / "host")
     with pytest.raises(ModelError, match="this host does not see them: mount the folder here"):
         unseen.folder()
+
+
+def test_on_spark_connect_weights_are_artifacts_unless_a_path_is_named(bundle: Bundle, tmp_path: Path) -> None:
+    named = {SETTING: str(tmp_path)}
+    connect: Any = type(
+        "SparkSession", (), {"__module__": "pyspark.sql.connect.session", "conf": SimpleNamespace(get=named.get)}
+    )()
+    assert choose_way(connect, BROADCAST_BYTES) == Choice(ARTIFACTS, "at most 2 GiB")
+    assert choose_way(connect, BROADCAST_BYTES + 1) == Choice(str(tmp_path), "more than 2 GiB")
+    assert isinstance(ship(connect, bundle, weights_path=str(tmp_path)), SharedWeights)
