@@ -1,5 +1,6 @@
-"""A program of a Spark Connect client: arguments are the server, a model's folder, a shared folder, and our packages as
-a zip. Tells as JSON what each door answered.
+"""A program of a Spark Connect client: arguments are the server, a model's folder, a folder that all see.
+
+Tells as JSON what each door answered.
 
 Apart from the tests' own process, where a client would turn pyspark's functions into those of Spark Connect for good.
 """
@@ -15,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from engine.options import Compute
 from jobs import functions
+from jobs.archive import archive
 from jobs.errors import RunError
 from jobs.session import check_classic
 from udfs import register, score, udf
@@ -24,9 +26,9 @@ from udfs.scoring import prepare
 BODIES = ["a good day", "they were not there", None, "so many people said so", "a good day"]
 
 
-def main(address: str, folder: str, shared: str, packages: str) -> None:
+def main(address: str, folder: str, shared: str) -> None:
     spark: Any = SparkSession.builder.remote(address).getOrCreate()
-    spark.addArtifacts(packages, pyfile=True)
+    spark.addArtifacts(str(archive()), pyfile=True)
     rows = spark.createDataFrame(list(enumerate(BODIES)), "id INT, body STRING").repartition(4)
     print(json.dumps(told(spark, rows, folder, shared)))
     spark.stop()

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import pytest
 
@@ -41,20 +40,11 @@ def told(home: Path, folder: Path) -> Iterator[dict[str, Any]]:
     python, shared = pythons.bare(home / "bare"), home / "shared"
     shared.mkdir()
     with server(home / "server", {"PYSPARK_PYTHON": str(python), "EMBERCAST_CACHE": str(home / "host")}) as address:
-        command = [sys.executable, "-m", "tests.connect.client", address]
-        command += [str(folder), str(shared), str(packages(home))]
+        command = [sys.executable, "-m", "tests.connect.client", address, str(folder), str(shared)]
         env = {**environment(), "PYTHONPATH": str(ROOT), "EMBERCAST_CACHE": str(home / "client")}
         done = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         yield json.loads(done.stdout.splitlines()[-1])
-
-
-def packages(home: Path) -> Path:
-    """Our packages as the documentation ships them."""
-    with ZipFile(home / "embercast.zip", "w") as made:
-        for path in (path for name in ("engine", "udfs") for path in sorted((ROOT / name).rglob("*.py"))):
-            made.write(path, path.relative_to(ROOT))
-    return home / "embercast.zip"
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -90,7 +90,6 @@ def test_commit_names_the_run_and_never_the_rows(spark: SparkSession, sentiment:
     }
 
 
-@pytest.mark.oldest
 def test_second_run_scores_only_what_is_new(spark: SparkSession, sentiment: Path, tmp_path: Path) -> None:
     definition = define(tmp_path, sentiment)
     add(spark, tmp_path, BODIES)

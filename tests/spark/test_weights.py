@@ -16,7 +16,7 @@ from engine.models.bundle import Bundle
 from engine.models.cache import verify
 from engine.options import Compute
 from tests import s3
-from udfs import broadcast, score
+from udfs import broadcast, score, udf
 from udfs.broadcast import BroadcastWeights
 from udfs.scoring import PreparedModel, prepare
 from udfs.weights import (
@@ -75,6 +75,17 @@ def test_a_broadcast_is_unpacked_on_the_host_whole(
     verify(folder, bundle.digest)
     assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in bundle.path.iterdir())
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.oldest
+def test_a_udf_unpacks_the_broadcast_too(
+    spark: SparkSession, model: PreparedModel, bundle: Bundle, tmp_path: Path
+) -> None:
+    sent = replace(model, weights=ship(spark, bundle, root=tmp_path))
+    df = spark.createDataFrame([(body,) for body in BODIES], "body STRING").coalesce(1)
+    found = df.withColumn("s", udf(spark, sent, kind="pandas")("body")).collect()
+    assert found == scored(spark, model, LocalWeights(bundle.path))
+    verify(tmp_path / "bundles" / bundle.digest, bundle.digest)
 
 
 def test_shards_are_cut_anywhere(
