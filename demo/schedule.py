@@ -118,7 +118,8 @@ def environment(home: Path, master: str, *, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        # spark-submit is this Python's, airflow the other's
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(AIRFLOW.parent), os.environ["PATH"]]),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
         "SPARK_CONF_DIR": str(home),
