@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 export UV_PYTHON_DOWNLOADS = never
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test lint bench docs airflow setup
+.PHONY: help demo cluster schedule test lint bench docs airflow setup
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -22,6 +22,9 @@ demo: setup ## score a table end to end: models, table, job, results
 
 cluster: setup ## a Spark cluster of this machine with MLflow on PostgreSQL, until Ctrl-C
 	@$(BIN)/python -m demo.cluster
+
+schedule: setup .airflow/.ready ## from nothing to a table that Airflow scores every two minutes, until Ctrl-C
+	@$(BIN)/python -m demo.schedule
 
 # Those that start a JVM run beside the others, each with a core to itself: one after the other they take twice as long.
 test: setup .airflow/.ready ## run all tests

@@ -6,6 +6,7 @@ A Spark cluster, MLflow on PostgreSQL, a model, a table of reviews, and Airflow 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -25,8 +26,11 @@ JOB: Final = ROOT / "conf" / "jobs" / "reviews.yaml"
 WHEN: Final = "*/2 * * * *"
 
 
-def main(home: Path = FOLDER / "schedule") -> int:
+def main() -> int:
     """Starts all of it and holds it. Returns the exit code: 0 once it was stopped, 2 where it can't start."""
+    parser = argparse.ArgumentParser(prog="python -m demo.schedule", description=__doc__)
+    parser.add_argument("--home", type=Path, default=FOLDER / "schedule", help="keeps logs and databases")
+    home = parser.parse_args().home.resolve()
     os.chdir(ROOT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -55,14 +59,13 @@ def _check_airflow() -> None:
 
 def _prepare(url: str) -> None:
     """The model on the server, and the table."""
-    from demo import models, tables
-    from demo.reviews import LABELS, read, split
+    from demo import prepare, tables
+    from demo.reviews import read, split
     from jobs.session import session
 
     os.environ["MLFLOW_TRACKING_URI"] = url
     reviews = split(read())
-    model, tokenizer = models.fit_head([one.body for one in reviews.fit], [one.label for one in reviews.fit], LABELS)
-    models.log_classifier("sentiment", model, tokenizer)
+    prepare.log_models(reviews.fit, ["sentiment"])
     spark = session("embercast demo")
     try:
         tables.append(spark, reviews.first)
@@ -118,7 +121,8 @@ def environment(home: Path, master: str, *, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        # spark-submit is this Python's, airflow the other's
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(AIRFLOW.parent), os.environ["PATH"]]),
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
         "SPARK_CONF_DIR": str(home),

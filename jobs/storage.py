@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from jobs.errors import RunError
+from jobs.references import reveal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,9 +128,14 @@ class Folder:
             stream.close()
 
 
-def check_reachable(spark: SparkSession, uri: str) -> None:
-    """Raises RunError where the session has no filesystem for a path or URI, with what gives it one."""
-    at = spark._jvm.org.apache.hadoop.fs.Path(uri)
+def check_reachable(spark: SparkSession, *paths: str | None) -> None:
+    """Raises RunError where the session has no filesystem for a path of a definition, with what gives it one."""
+    for path in paths:
+        if path is not None:
+            _check_filesystem(spark, spark._jvm.org.apache.hadoop.fs.Path(reveal(path)))
+
+
+def _check_filesystem(spark: SparkSession, at: Any) -> None:
     try:
         at.getFileSystem(spark._jsc.hadoopConfiguration())
     except Exception as error:

@@ -82,14 +82,11 @@ def load(file: Path, overrides: list[str] | None, variables: list[str] | None) -
 
 
 def session(definition: JobDefinition, *, with_functions: bool = True) -> Any:
-    from jobs.references import reveal
     from jobs.session import session
     from jobs.storage import check_reachable
 
     spark = session(f"embercast {definition.name}", with_functions=with_functions)
-    for place in (definition.source, definition.sink):
-        if place.path is not None:
-            check_reachable(spark, reveal(place.path))
+    check_reachable(spark, definition.source.path, definition.sink.path)
     return spark
 
 
