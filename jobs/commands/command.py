@@ -82,10 +82,11 @@ def load(file: Path, overrides: list[str] | None, variables: list[str] | None) -
 
 
 def session(definition: JobDefinition, *, with_functions: bool = True) -> Any:
-    from jobs.session import session
+    """The session that a job's command works in, which reaches the job's source and sink."""
+    from jobs.session import session as start
     from jobs.storage import check_reachable
 
-    spark = session(f"embercast {definition.name}", with_functions=with_functions)
+    spark = start(f"embercast {definition.name}", with_functions=with_functions)
     check_reachable(spark, definition.source.path, definition.sink.path)
     return spark
 
