@@ -21,6 +21,7 @@ from engine.errors import (
 )
 from engine.schema import SCHEMAS
 from jobs import cli, session
+from jobs.commands import job, looking
 from jobs.errors import (
     DefinitionError,
     LeaseHeldError,
@@ -115,7 +116,7 @@ def test_exit_codes(error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_load", fail)
+    monkeypatch.setattr(looking, "load", fail)
     assert embercast("validate", REVIEWS).exit_code == code
 
 
@@ -126,7 +127,7 @@ def test_an_unexpected_error_shows_its_traceback_without_secrets(monkeypatch: py
     def fail(*_: Any) -> None:
         raise RuntimeError("refused: s3://hunter2@bucket")
 
-    monkeypatch.setattr(cli, "_load", fail)
+    monkeypatch.setattr(job, "load", fail)
     done = embercast("run", REVIEWS)
     assert done.exit_code == 4
     assert "RuntimeError: refused: s3://${env:TOKEN}@bucket" in done.stderr
@@ -156,12 +157,12 @@ def test_a_wrong_option_is_exit_code_2() -> None:
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "jobs", Path("/")])
 def test_run_py_is_the_command_run(folder: Path, tmp_path: Path) -> None:
-    job = tmp_path / "job.yaml"
-    job.write_text("version: 2\n", encoding="utf-8")
-    script = [sys.executable, str(ROOT / "jobs" / "run.py"), "--job", str(job), "--set", "name=Ab", "--summary", "x"]
+    file = tmp_path / "job.yaml"
+    file.write_text("version: 2\n", encoding="utf-8")
+    script = [sys.executable, str(ROOT / "jobs" / "run.py"), "--job", str(file), "--set", "name=Ab", "--summary", "x"]
     done = subprocess.run(script, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 2
-    assert f"{job}:1: version: expected 1, got 2; write version: 1\n" in done.stderr
+    assert f"{file}:1: version: expected 1, got 2; write version: 1\n" in done.stderr
     assert "--set: name: expected a name" in done.stderr
 
 
@@ -174,8 +175,8 @@ def test_a_summary_that_cant_be_kept_does_not_hide_why_the_run_ended(
         raise TooManyFailedRowsError("10 of 2,000 rows failed", SUMMARY)
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(cli, "_session", lambda definition: None)
-    monkeypatch.setattr(cli, "_new_rows", fail)
+    monkeypatch.setattr(job, "session", lambda definition: None)
+    monkeypatch.setattr(job, "_new_rows", fail)
     (tmp_path / "file").write_text("no folder")
     done = embercast("run", REVIEWS, "--summary", f"{tmp_path}/file/summary.json")
     assert done.exit_code == 3
