@@ -67,7 +67,7 @@ def test_a_wrong_definition_is_exit_code_2_without_a_traceback() -> None:
     assert done.stderr.splitlines() == [
         '--set: compute.dtype: expected auto, float32, bfloat16 or float16, got "fp16"; write dtype: auto',
         "--set: nam: expected one of version, name, model, task, source, params, compute, sink, on_change, "
-        'allow_foreign_code, errors, limits, tracking, trigger, got "nam"; write name',
+        'allow_foreign_code, errors, limits, tracking, trigger, schedule, got "nam"; write name',
     ]
 
 
