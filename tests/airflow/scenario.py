@@ -15,8 +15,10 @@ HEAVY = {"pyspark", "py4j", "torch", "transformers", "mlflow", "pandas", "pyarro
 
 def main(asked: list[str]) -> None:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.log import configure_logging
     from airflow.utils.db import initdb
 
+    configure_logging()  # as a worker does: DAG.test() would leave secrets as they are
     initdb()
     bag = DagBag()
     told: dict[str, Any] = {
