@@ -110,12 +110,14 @@ def write_dags(home: Path) -> None:
     [page] = blocks("yaml job")
     reviews = yaml.safe_load(page.replace("s3a://shop", str(home)))
     reviews |= {"model": str(home / "model"), "compute": {"dtype": "float32", "max_files_per_commit": 1}}
-    reviews["schedule"]["retries"] = 1
+    of_the_day = {"where": "day <= '${var:ds}'"}
+    reviews["source"] |= of_the_day
+    reviews["schedule"] |= {"retries": 1, "variables": {"ds": "{{ ds }}"}}
     checks = {
         **{key: reviews[key] for key in ("version", "model")},
         "name": "reviews_checked",
         "task": "text-classification",
-        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}},
+        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}, **of_the_day},
         "params": {"long_text": "error"},
         "sink": {"path": f"{home}/checked"},
         "errors": {"max_fraction": 0},
