@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, Asset, Connection, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from airflow.sdk.log import mask_secret
+from airflow.sdk.log import mask_secret, redact
 
 from jobs.errors import DefinitionError
 from jobs.schedules import Scheduled, due, read, read_all
@@ -27,6 +27,8 @@ from jobs.settings import SECRET, Schedule
 #: scored, and the next run begins behind them.
 _OVER_BUDGET: Final = 3
 _OVER_LIMIT: Final = 5
+_NOT_SUBMITTED: Final = -1
+_MARKED: Final = {"fail": AirflowFailException, "skip": AirflowSkipException}
 
 
 def dags_from(folder: str | Path, **options: Any) -> dict[str, DAG]:
@@ -104,37 +106,41 @@ class ScoreTask(SparkSubmitOperator):
     def execute(self, context: Any) -> dict[str, Any]:
         """Runs on Airflow's worker. Exit codes 3 and 5 end the task; any other but 0 is an error that is retried."""
         self._check_connection()
-        self._hook = self._get_hook()
-        try:
-            with _environment({name: _revealed(place) for name, place in self.secrets.items()}):
-                super().execute(context)
-        except AirflowException as error:
-            code = getattr(self._hook._submit_sp, "returncode", None)
-            if code == _OVER_LIMIT:
-                raise AirflowFailException(
-                    f"{self.name}: a limit of the definition was reached, the log says which; the next run goes on "
-                    "from there, this one is not tried again"
-                ) from error
-            if code != _OVER_BUDGET:
-                raise
-            return self._marked(context, self._read_summary())
-        return self._done(context, self._read_summary())
-
-    def _marked(self, context: Any, summary: dict[str, Any]) -> dict[str, Any]:
-        if self.over_budget == "succeed":
-            return self._done(context, summary)
-        context["ti"].xcom_push(key="return_value", value=summary)
-        marked = AirflowSkipException if self.over_budget == "skip" else AirflowFailException
-        raise marked(
-            f"{self.name}: {summary['failed']:,} of {summary['rows']:,} rows failed, more than errors.max_fraction "
-            f"allows; they are those of {summary['sink']} where {summary['failed_where']}"
-        )
-
-    def _done(self, context: Any, summary: dict[str, Any]) -> dict[str, Any]:
+        code, said = self._submit(context)
+        if code == _OVER_LIMIT:
+            raise AirflowFailException(
+                f"{self.name}: a limit of the definition was reached, the log says which; the next run goes on from "
+                "there, this one is not tried again"
+            )
+        if code not in (0, _OVER_BUDGET):
+            raise AirflowException(said)
+        summary = self._read_summary()
+        if code == _OVER_BUDGET and self.over_budget != "succeed":
+            context["ti"].xcom_push(key="return_value", value=summary)
+            raise _MARKED[self.over_budget](
+                f"{self.name}: {summary['failed']:,} of {summary['rows']:,} rows failed, more than errors.max_fraction "
+                f"allows; they are those of {summary['sink']} where {summary['failed_where']}"
+            )
         told = {name: summary[name] for name in ("run_id", "rows", "failed", "sink_version")}
         for asset in self.outlets:
             context["outlet_events"][asset].extra.update(told)
         return summary
+
+    def _submit(self, context: Any) -> tuple[int, str]:
+        """The exit code, and what Airflow says of one that is not 0: the log's last lines, with secrets masked.
+
+        Nothing is raised of it here: an exception takes along the one that it was raised beside, to callbacks that mask
+        nothing.
+        """
+        self._hook = self._get_hook()
+        secrets = {name: _revealed(place) for name, place in self.secrets.items()}
+        try:
+            with _environment(secrets):
+                super().execute(context)
+        except AirflowException as error:
+            process = self._hook._submit_sp
+            return (process.returncode if process else 0) or _NOT_SUBMITTED, str(redact(str(error)))
+        return 0, ""
 
     def _read_summary(self) -> dict[str, Any]:
         path = Path(self.summary)

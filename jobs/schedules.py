@@ -6,7 +6,7 @@ its references the environment of the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,17 +112,19 @@ def due(jobs: Sequence[Scheduled]) -> tuple[Scheduled, ...]:
 
     Raises DefinitionError for a schedule by which a job would never run.
     """
-    running = [job for job in jobs if job.schedule and job.schedule.cron]
-    written = {job.sink for job in running}
-    while following := [job for job in jobs if job not in running and job.source in written]:
-        running += following
-        written |= {job.sink for job in following}
+    running = {job.name for job in jobs if job.schedule and job.schedule.cron}
+    while following := _readers(jobs, {job.sink for job in jobs if job.name in running}) - running:
+        running |= following
     hint = "write cron: 0 2 * * *, or remove schedule"
     expected = "cron, or a source that is the sink of a job with a schedule"
-    never = [job for job in jobs if job.schedule and job not in running]
+    never = [job for job in jobs if job.schedule and job.name not in running]
     if never:
         raise DefinitionError([job.problem("schedule", expected, "neither", hint) for job in never])
-    return tuple(job for job in jobs if job in running)
+    return tuple(job for job in jobs if job.name in running)
+
+
+def _readers(jobs: Iterable[Scheduled], places: Set[str]) -> set[str]:
+    return {job.name for job in jobs if job.source in places}
 
 
 def _twins(jobs: Iterable[Scheduled]) -> list[Problem]:

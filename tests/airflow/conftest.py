@@ -14,11 +14,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from demo.cluster import cluster
 from demo.place import BRIEF_JVM
 from jobs.jars import delta_jars
 from tests import homes, tiny
 from tests.airflow import tables
-from tests.spark.test_stock_cluster import cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = ROOT / ".airflow" / "bin" / "python"
@@ -76,10 +76,10 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     write_tables(home)
     write_dags(home)
     with homes.home(tmp_path_factory.mktemp("cache")):
-        cache = os.environ["EMBERCAST_CACHE"]
-        with cluster(home / "cluster", {"EMBERCAST_CACHE": cache}) as master, (home / "said").open("w") as said:
+        of_executors = {"EMBERCAST_CACHE": os.environ["EMBERCAST_CACHE"]}
+        with cluster(home / "cluster", env=of_executors) as made, (home / "said").open("w") as said:
             command = [str(PYTHON), str(Path(__file__).with_name("scenario.py")), *RUNS, *ENDING]
-            env = environment(home, master)
+            env = environment(home, made.master)
             code = subprocess.run(
                 command, cwd=home, env=env, stdout=said, stderr=said, timeout=900, check=False
             ).returncode
@@ -110,12 +110,14 @@ def write_dags(home: Path) -> None:
     [page] = blocks("yaml job")
     reviews = yaml.safe_load(page.replace("s3a://shop", str(home)))
     reviews |= {"model": str(home / "model"), "compute": {"dtype": "float32", "max_files_per_commit": 1}}
-    reviews["schedule"]["retries"] = 1
+    of_the_day = {"where": "day <= '${var:ds}'"}
+    reviews["source"] |= of_the_day
+    reviews["schedule"] |= {"retries": 1, "variables": {"ds": "{{ ds }}"}}
     checks = {
         **{key: reviews[key] for key in ("version", "model")},
         "name": "reviews_checked",
         "task": "text-classification",
-        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}},
+        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}, **of_the_day},
         "params": {"long_text": "error"},
         "sink": {"path": f"{home}/checked"},
         "errors": {"max_fraction": 0},
@@ -139,6 +141,7 @@ def environment(home: Path, master: str) -> dict[str, str]:
     host, _, port = master.removeprefix("spark://").partition(":")
     connections = {
         "SPARK_DEFAULT": {"conn_type": "spark", "host": f"spark://{host}", "port": int(port)},
+        "SPARK_LOCAL": {"conn_type": "spark", "host": "local[2]"},
         "REGISTRY": {"conn_type": "generic", "password": SECRET},
     }
     return {

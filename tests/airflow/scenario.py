@@ -10,24 +10,48 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import airflow
+
 HEAVY = {"pyspark", "py4j", "torch", "transformers", "mlflow", "pandas", "pyarrow"}
 
 
 def main(asked: list[str]) -> None:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk.log import configure_logging
     from airflow.utils.db import initdb
 
+    configure_logging()  # as a worker does: DAG.test() would leave secrets as they are
     initdb()
     bag = DagBag()
     told: dict[str, Any] = {
         "errors": bag.import_errors,
         "heavy": sorted({module.partition(".")[0] for module in sys.modules} & HEAVY),
         "dags": {name: described(dag) for name, dag in bag.dags.items()},
+        "refused": refused() if asked else {},
         "runs": {name: became(bag.dags[name].test()) for name in asked},
     }
     told["events"] = events()
     told["next"] = {name: due(name) for name in asked}
     Path(os.environ["TOLD"]).write_text(json.dumps(told, default=str), encoding="utf-8")
+
+
+def refused() -> dict[str, str]:
+    """What is said of a job without the value of a variable, and of an embercast among Airflow's own packages."""
+    from jobs import dags
+
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags" / "jobs"
+    told, own = {}, dags.__file__
+    try:
+        dags.ScoreTask(task_id="score", job=folder / "checks.yaml")
+    except dags.DefinitionError as error:
+        told["variable"] = str(error)
+    dags.__file__ = str(Path(airflow.__file__).parent.parent / "jobs" / "dags.py")
+    try:
+        dags.ScoreTask(task_id="score", job=folder / "reviews.yaml")
+    except ImportError as error:
+        told["place"] = str(error)
+    dags.__file__ = own
+    return told
 
 
 def described(dag: Any) -> dict[str, Any]:

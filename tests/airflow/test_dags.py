@@ -28,6 +28,15 @@ def test_a_dag_for_each_definition_that_runs(ran: Ran) -> None:
     assert ran.told["next"]["reviews_sentiment"] is not None
 
 
+def test_what_can_not_run_is_refused_where_it_is_parsed(ran: Ran) -> None:
+    checks = ran.home / "dags" / "jobs" / "checks.yaml"
+    assert ran.told["refused"]["variable"] == (
+        f"{checks}: schedule.variables: expected a value for ${{var:ds}}, got none; write schedule: {{variables: {{ds: "
+        '"{{ ds }}"}}, or variables= of ScoreTask'
+    )
+    assert "which holds Airflow too: pip install --no-deps --target" in ran.told["refused"]["place"]
+
+
 def test_nothing_heavy_is_imported(ran: Ran) -> None:
     assert ran.told["heavy"] == []
 
