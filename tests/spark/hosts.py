@@ -26,6 +26,7 @@ FETCHED: Final = "Reading broadcast variable {} took"
 def main(folder: Path, home: Path) -> None:
     from pyspark.sql import SparkSession
 
+    from demo.place import BRIEF_JVM
     from engine.models.bundle import Bundle
     from engine.models.manifest import Manifest
     from udfs import broadcast
@@ -35,6 +36,7 @@ def main(folder: Path, home: Path) -> None:
     for name, value in {
         "driver.memory": "512m",
         "executor.memory": "512m",
+        "executor.extraJavaOptions": BRIEF_JVM,
         "ui.enabled": "false",
         "locality.wait": "0",
         "scheduler.minRegisteredResourcesRatio": "1.0",  # all executors are there before the first task
