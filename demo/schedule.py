@@ -85,7 +85,8 @@ def start_airflow(spark: Cluster, home: Path, url: str, *, port: int = PORT) -> 
     port = taken(port, "Airflow")
     write_dags(home / "dags")
     env = environment(home, spark.master, port=port) | {"MLFLOW_TRACKING_URI": url}
-    wait_for(port, spark.processes.start("airflow", [str(AIRFLOW), "standalone"], env=env))
+    started = spark.processes.start("airflow", [str(AIRFLOW), "standalone"], env=env)
+    wait_for(port, started, patience=300)  # four processes that import much, at once
     return f"http://{HOST}:{port}"
 
 

@@ -33,14 +33,14 @@ def listens(port: int) -> bool:
         return tried.connect_ex((HOST, port)) == 0
 
 
-def wait_for(port: int, started: Started) -> None:
-    """Returns once the process listens. Raises Unfit where it ended, or does not in ``PATIENCE`` seconds."""
-    until = time.monotonic() + PATIENCE
+def wait_for(port: int, started: Started, *, patience: float = PATIENCE) -> None:
+    """Returns once the process listens. Raises Unfit where it ended, or does not in ``patience`` seconds."""
+    until = time.monotonic() + patience
     while time.monotonic() < until:
         started.check()
         if listens(port):
             return
         time.sleep(0.1)
     raise Unfit(
-        f"expected {started.name} on port {port} within {PATIENCE:.0f} s, it does not listen: see {started.log}"
+        f"expected {started.name} on port {port} within {patience:.0f} s, it does not listen: see {started.log}"
     )
