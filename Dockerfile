@@ -6,12 +6,12 @@ FROM python:3.11.15-slim-bookworm AS python
 RUN useradd --uid 1000 --create-home embercast \
     && install -d -o embercast -g embercast -m 0700 /var/lib/embercast /var/lib/airflow
 # Files of a cache mount can't be linked into a layer. Compiling imports is half of a cold start.
-ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never PYTHONUNBUFFERED=1
+ENV UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never PYTHONUNBUFFERED=1
 
 
 # MLflow's server: no torch, no Java.
 FROM python AS registry
-RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/var/cache/uv \
     --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \
     --mount=type=bind,source=uv.lock,target=/build/uv.lock \
     UV_PROJECT_ENVIRONMENT=/opt/registry uv sync --project /build --locked --only-group registry
@@ -30,7 +30,7 @@ ENV PATH=/opt/embercast/bin:/opt/engine/bin:$PATH
 
 # What is locked changes seldom: it has a layer of its own. torch comes from its own index, which has one without CUDA.
 ARG TORCH=cpu
-RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/var/cache/uv \
     --mount=type=bind,source=pyproject.toml,target=/build/pyproject.toml \
     --mount=type=bind,source=uv.lock,target=/build/uv.lock \
     uv venv /opt/engine && cd /tmp \
@@ -45,7 +45,7 @@ COPY pyproject.toml README.md LICENSE CHANGELOG.md /build/
 COPY engine /build/engine
 COPY udfs /build/udfs
 COPY jobs /build/jobs
-RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/var/cache/uv \
     uv pip install --python /opt/engine --no-deps --target /opt/embercast /build
 
 # Every session finds the jars and the bucket's server in spark-defaults.conf. A later image brings jars of its own.
@@ -63,7 +63,7 @@ WORKDIR /opt/embercast
 # Airflow beside the engine, each in an environment of its own: the drivers of its tasks run here.
 FROM engine AS airflow
 USER root
-RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=from=uv,source=/uv,target=/bin/uv --mount=type=cache,target=/var/cache/uv \
     --mount=type=bind,source=conf/airflow,target=/build/airflow \
     UV_PROJECT_ENVIRONMENT=/opt/airflow uv sync --project /build/airflow --locked --group postgres
 ENV PATH=/opt/airflow/bin:$PATH AIRFLOW_HOME=/var/lib/airflow
