@@ -33,15 +33,16 @@ from jobs.dags import ScoreTask
 
 JOBS = Path(__file__).with_name("ends")
 SECRETS = {"MLFLOW_TRACKING_PASSWORD": "registry.password"}
+DAY = {"ds": "{{ ds }}"}
 for code, budget in ((2, "fail"), (3, "fail"), (3, "succeed"), (5, "fail")):
     with DAG(f"ends_with_{code}_{budget}", schedule=None):
-        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, retries=1, secrets=SECRETS)
+        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, retries=1, variables=DAY, secrets=SECRETS)
 with DAG("no_connection", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", conn_id="nobody", retries=0)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", conn_id="nobody", retries=0, variables=DAY)
 with DAG("driver_elsewhere", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", deploy_mode="cluster", retries=1)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", deploy_mode="cluster", retries=1, variables=DAY)
 with DAG("no_secret", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "registry.login"}, retries=1)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "registry.login"}, retries=1, variables=DAY)
 '''
 RUNS: Final = ("reviews_sentiment", "check_and_report")
 ENDING: Final = (
@@ -117,7 +118,7 @@ def write_dags(home: Path) -> None:
         **{key: reviews[key] for key in ("version", "model")},
         "name": "reviews_checked",
         "task": "text-classification",
-        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}, **of_the_day},
+        "source": {"path": reviews["sink"]["path"], "key": ["review_id"], "inputs": {"text": "body"}},
         "params": {"long_text": "error"},
         "sink": {"path": f"{home}/checked"},
         "errors": {"max_fraction": 0},
@@ -125,7 +126,7 @@ def write_dags(home: Path) -> None:
     for name, job in {"jobs/reviews": reviews, "jobs/checks": checks}.items():
         (dags / f"{name}.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
     for code in (2, 3, 5):
-        ending = {**checks, "name": f"ends_with_{code}"}
+        ending = {**checks, "name": f"ends_with_{code}", "source": checks["source"] | of_the_day}
         (dags / "ends" / f"{code}.yaml").write_text(yaml.safe_dump(ending), encoding="utf-8")
 
 

@@ -39,15 +39,15 @@ def refused() -> dict[str, str]:
     """What is said of a job without the value of a variable, and of an embercast among Airflow's own packages."""
     from jobs import dags
 
-    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags" / "jobs"
+    folder = Path(os.environ["AIRFLOW_HOME"]) / "dags"
     told, own = {}, dags.__file__
     try:
-        dags.ScoreTask(task_id="score", job=folder / "checks.yaml")
+        dags.ScoreTask(task_id="score", job=folder / "ends" / "2.yaml")
     except dags.DefinitionError as error:
         told["variable"] = str(error)
     dags.__file__ = str(Path(airflow.__file__).parent.parent / "jobs" / "dags.py")
     try:
-        dags.ScoreTask(task_id="score", job=folder / "reviews.yaml")
+        dags.ScoreTask(task_id="score", job=folder / "jobs" / "reviews.yaml")
     except ImportError as error:
         told["place"] = str(error)
     dags.__file__ = own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,9 @@ def test_a_dag_for_each_definition_that_runs(ran: Ran) -> None:
 
 
 def test_what_can_not_run_is_refused_where_it_is_parsed(ran: Ran) -> None:
-    checks = ran.home / "dags" / "jobs" / "checks.yaml"
+    ending = ran.home / "dags" / "ends" / "2.yaml"
     assert ran.told["refused"]["variable"] == (
-        f"{checks}: schedule.variables: expected a value for ${{var:ds}}, got none; write schedule: {{variables: {{ds: "
+        f"{ending}: schedule.variables: expected a value for ${{var:ds}}, got none; write schedule: {{variables: {{ds: "
         '"{{ ds }}"}}, or variables= of ScoreTask'
     )
     assert "which holds Airflow too: pip install --no-deps --target" in ran.told["refused"]["place"]
@@ -114,6 +115,13 @@ def test_secrets_reach_the_run_and_stand_nowhere(ran: Ran) -> None:
     files = [file for file in ran.home.rglob("*") if file.is_file()]
     assert {"airflow.db", "submitted", "said", "stderr"} <= {file.name for file in files}
     assert {str(file.relative_to(ran.home)) for file in files if SECRET.encode() in file.read_bytes()} == set()
+
+
+def test_variables_are_filled_by_airflow(ran: Ran) -> None:
+    for one in ran.submitted:
+        given = [part for part in one["given"] if part.startswith("ds=")]
+        assert len(given) == (one["name"] != "reviews_checked")
+        assert all(re.fullmatch(r"ds=20\d\d-\d\d-\d\d", part) for part in given)
 
 
 def test_summaries_are_taken_away(ran: Ran) -> None:
