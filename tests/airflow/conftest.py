@@ -33,16 +33,16 @@ from jobs.dags import ScoreTask
 
 JOBS = Path(__file__).with_name("ends")
 SECRETS = {"MLFLOW_TRACKING_PASSWORD": "registry.password"}
-DAY = {"ds": "{{ ds }}"}
+GIVEN = {"retries": 1, "variables": {"ds": "{{ ds }}"}}
 for code, budget in ((2, "fail"), (3, "fail"), (3, "succeed"), (5, "fail")):
     with DAG(f"ends_with_{code}_{budget}", schedule=None):
-        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, retries=1, variables=DAY, secrets=SECRETS)
+        ScoreTask(task_id="score", job=JOBS / f"{code}.yaml", over_budget=budget, secrets=SECRETS, **GIVEN)
 with DAG("no_connection", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", conn_id="nobody", retries=0, variables=DAY)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", conn_id="nobody", variables=GIVEN["variables"])
 with DAG("driver_elsewhere", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", deploy_mode="cluster", retries=1, variables=DAY)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", deploy_mode="cluster", **GIVEN)
 with DAG("no_secret", schedule=None):
-    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "registry.login"}, retries=1, variables=DAY)
+    ScoreTask(task_id="score", job=JOBS / "3.yaml", secrets={"A": "registry.login"}, **GIVEN)
 '''
 RUNS: Final = ("reviews_sentiment", "check_and_report")
 ENDING: Final = (
