@@ -32,10 +32,11 @@ def test_dags_are_read(tmp_path: Path) -> None:
     schedule.write_dags(tmp_path / "dags")
     shutil.copy(DEFINITION, tmp_path / "dags" / "jobs")
     env = {**os.environ, **schedule.environment(tmp_path, "spark://localhost:7077", port=8090)}
+    env["TOLD"] = str(tmp_path / "told.json")
     command = [str(PYTHON), str(Path(__file__).with_name("scenario.py"))]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads((tmp_path / "told.json").read_text(encoding="utf-8"))
     assert (told["errors"], told["heavy"]) == ({}, [])
     crons = {name: dag["cron"] for name, dag in told["dags"].items()}
     assert crons == {"reviews_nightly": "0 2 * * *", "reviews_sentiment": "*/2 * * * *"}
