@@ -31,11 +31,8 @@ def test_every_setting_is_one_of_airflows(tmp_path: Path) -> None:
 def test_dags_are_read(tmp_path: Path) -> None:
     schedule.write_dags(tmp_path / "dags")
     shutil.copy(DEFINITION, tmp_path / "dags" / "jobs")
-    env = {
-        **os.environ,
-        **schedule.environment(tmp_path, "spark://localhost:7077", port=8090),
-        "TOLD": str(tmp_path / "told.json"),
-    }
+    env = {**os.environ, **schedule.environment(tmp_path, "spark://localhost:7077", port=8090)}
+    env["TOLD"] = str(tmp_path / "told.json")
     command = [str(PYTHON), str(Path(__file__).with_name("scenario.py"))]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

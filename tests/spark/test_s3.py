@@ -1,4 +1,4 @@
-"""A job whose source, sink and model lie in an object store, at a server that speaks as S3 does."""
+"""A job whose source, sink, model and weights lie in an object store, at a server that speaks as S3 does."""
 
 from __future__ import annotations
 
@@ -63,14 +63,15 @@ def add(spark: SparkSession, name: str, bodies: list[str | None], first: int = 0
 
 
 def defined(folder: Path, name: str, model: Path | str) -> JobDefinition:
-    return define(folder, model, source={"path": f"{LAKE}/{name}/source"}, sink={"path": f"{LAKE}/{name}/sink"})
+    places = {section: {"path": f"{LAKE}/{name}/{section}"} for section in ("source", "sink")}
+    return define(folder, model, compute={"weights_path": f"{LAKE}/weights"}, **places)
 
 
 def sink(spark: SparkSession, name: str) -> list[Row]:
     return spark.read.format("delta").load(f"{LAKE}/{name}/sink").orderBy("id").collect()
 
 
-def test_source_sink_and_model_lie_in_a_bucket(
+def test_source_sink_model_and_weights_lie_in_a_bucket(
     spark: SparkSession, store: Any, sentiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first run dies between the write and the checkpoint; the second one scores what came meanwhile."""
@@ -93,8 +94,8 @@ def test_source_sink_and_model_lie_in_a_bucket(
         else:
             scores = {one["label"]: one["score"] for one in row["sentiment"]["scores"]}
             assert scores == pytest.approx(plain.scores(sentiment, body), abs=1e-5)
-    assert any(key.startswith("models/") and key.endswith("model.safetensors") for key in keys(store))
-    assert any(key.startswith("whole/sink/_embercast/") for key in keys(store))
+    for start, end in (("models/", "model.safetensors"), ("weights/bundles/", "bundle.json"), ("whole/sink/_emb", "")):
+        assert any(key.startswith(start) and key.endswith(end) for key in keys(store)), start
 
 
 class Gone(Exception):
