@@ -15,8 +15,9 @@ from engine.models import cache
 from jobs.errors import RunError
 from jobs.ivy import Module, fetched
 
-#: The Hadoop that a Spark is built with → the AWS SDK that its S3 filesystem is (dependencies of hadoop-aws).
-_SDKS: Final = {"3.4.1": "2.24.6", "3.4.2": "2.29.52", "3.5.0": "2.35.4"}
+#: The Hadoop that a Spark is built with → the AWS SDK that its S3 filesystem is (dependencies of hadoop-aws; of 2.24.6,
+#: which 3.4.1 asks for, Maven Central does not have all parts).
+_SDKS: Final = {"3.4.1": "2.24.9", "3.4.2": "2.29.52", "3.5.0": "2.35.4"}
 #: What of the SDK the filesystem calls. hadoop-aws itself asks for all of AWS in one jar of 600 MB.
 _PARTS: Final = ("s3", "s3-transfer-manager", "sts", "apache-client", "netty-nio-client")
 

@@ -32,11 +32,15 @@ def server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
     home.mkdir()
     port = free_port()
     options = {**_CONFIGURATION, "spark.connect.grpc.binding.port": str(port), "spark.local.dir": str(home / "local")}
-    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-submit"), "--master", "local-cluster[2,1,512]"]
+    spark = home / "spark"  # its workers write into Spark's own folder
+    spark.mkdir()
+    for name in ("bin", "jars", "python"):
+        (spark / name).symlink_to(Path(pyspark.__file__).parent / name)
+    command = [str(spark / "bin" / "spark-submit"), "--master", "local-cluster[2,1,512]"]
     for name, value in options.items():
         command += ["--conf", f"{name}={value}"]
     command += ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    processes, own = Processes(home), {"SPARK_LOCAL_IP": HOST, "SPARK_WORKER_DIR": str(home / "work")}
+    processes, own = Processes(home), {"SPARK_LOCAL_IP": HOST, "SPARK_HOME": str(spark)}
     try:
         wait_for(port, processes.start("server", command, env={**own, **env}))
         yield f"sc://{HOST}:{port}"
