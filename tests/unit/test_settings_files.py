@@ -1,4 +1,4 @@
-"""``conf/spark``: each line, or lines of one thought, have their reason above; `embercast run` starts what local.conf says."""
+"""``conf/spark``: each line, or lines of one thought, have a reason; ``embercast run`` starts what local.conf says."""
 
 from __future__ import annotations
 
