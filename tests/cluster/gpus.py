@@ -38,6 +38,8 @@ CONFIGURATION = {
     "spark.sql.shuffle.partitions": "4",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
+#: Of tasks that are scored, until a worker is given another GPU than before.
+ROUNDS = 20
 DELTA = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -55,10 +57,13 @@ def tasks(
 
 
 def scored(spark: SparkSession, model: made_up.MadeUpModel) -> list[list[dict[str, Any]]]:
-    """Where each row was scored, of several rounds of as many tasks as there are GPUs."""
+    """Where each row was scored, of rounds of as many tasks as there are GPUs, until a worker had another one."""
     df = spark.range(0, 4, 1, 4).selectExpr("id", "concat('text ', id) AS body")
-    rounds = (score(df, model=model, input="body", output="s").collect() for _ in range(3))
-    return [[json.loads(row["s"]["label"]) for row in rows] for rows in rounds]
+    rounds: list[list[dict[str, Any]]] = []
+    while len(rounds) < ROUNDS and not any(row["releases"] for rows in rounds for row in rows):
+        rows = score(df, model=model, input="body", output="s").collect()
+        rounds.append([json.loads(row["s"]["label"]) for row in rows])
+    return rounds
 
 
 def job(spark: SparkSession, model: str, folder: Path) -> dict[str, Any]:

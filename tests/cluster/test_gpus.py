@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_worker_that_gets_another_gpu_moves(told: dict[str, Any]) -> None:
     rounds = told["scored"]
     moves = 0
     for worker in {row["worker"] for rows in rounds for row in rows}:
-        seen = [row for rows in rounds for row in rows if row["worker"] == worker]
+        seen = sorted((row for rows in rounds for row in rows if row["worker"] == worker), key=itemgetter("releases"))
         for before, after in pairwise(seen):
             moved = before["devices"] != after["devices"]
             moves += moved

@@ -21,9 +21,9 @@ def _look(batches: Iterator[Any]) -> Iterator[Any]:
     """What a worker shows of itself and of its parent. The worker imports this from the checkout."""
     import random
     import sys
-    import time
 
     import pyarrow as pa
+    from pyspark import BarrierTaskContext
 
     had = "torch" in sys.modules
     import numpy as np
@@ -42,7 +42,7 @@ def _look(batches: Iterator[Any]) -> Iterator[Any]:
     }
     for batch in batches:
         if batch.num_rows:
-            time.sleep(0.5)  # each of two tasks gets a worker of its own
+            BarrierTaskContext.get().barrier()  # each of two tasks has a worker of its own
             yield pa.RecordBatch.from_pylist([seen] * batch.num_rows)
 
 
@@ -50,7 +50,7 @@ SEEN = "pid LONG, daemon LONG, command ARRAY<STRING>, threads LONG, had BOOLEAN,
 
 
 def look(spark: SparkSession) -> list[Row]:
-    return spark.range(2, numPartitions=2).mapInArrow(_look, SEEN).collect()
+    return spark.range(2, numPartitions=2).mapInArrow(_look, SEEN, barrier=True).collect()
 
 
 def test_workers_fork_from_a_process_that_has_torch(spark: SparkSession) -> None:
