@@ -129,15 +129,19 @@ def kill_one_worker(killed: list[int], stop: threading.Event) -> None:
 
 
 def mapped() -> list[tuple[int, str]]:
-    """(process, bundle file) of every other process that has a bundle's weights mapped."""
-    found = []
+    """(process, bundle file) of every other process that has weights of this one's own cache mapped.
+
+    Other tests, and whoever else runs Spark on this machine, have bundles of their own.
+    """
+    own, found = os.environ["EMBERCAST_CACHE"], []
     for maps in Path("/proc").glob("[0-9]*/maps"):
         pid = int(maps.parent.name)
         try:
             lines = maps.read_text().splitlines() if pid != os.getpid() else []
         except OSError:  # it ended meanwhile
             continue
-        found += [(pid, line.split()[-1]) for line in lines if line.endswith("/model.safetensors")]
+        files = [line.split()[-1] for line in lines if line.endswith("/model.safetensors")]
+        found += [(pid, file) for file in files if file.startswith(f"{own}/")]
     return found
 
 
