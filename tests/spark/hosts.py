@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,7 +45,8 @@ def main(folder: Path, home: Path) -> None:
     spark = builder.getOrCreate()
     sent = broadcast.broadcast(spark.sparkContext, Bundle(folder, Manifest.read(folder)))
     weights = Counting(**{one.name: getattr(sent, one.name) for one in fields(sent)}, home=home)
-    rows = spark.range(2 * EXECUTORS, numPartitions=2 * EXECUTORS).mapInArrow(task(weights), "seen STRING").collect()
+    asked = spark.range(EXECUTORS, numPartitions=EXECUTORS).mapInArrow(task(weights), "seen STRING", barrier=True)
+    rows = [row for _ in range(2) for row in asked.collect()]  # the second time all have them
     variables = [shard._jbroadcast.id() for shard in sent.shards]
     seen = [json.loads(row.seen) for row in rows]
     logs = {(one["executor"], Path(one["runs_in"]) / "stderr") for one in seen}
@@ -64,13 +64,14 @@ def task(weights: Any) -> Any:
 
     def find(batches: Iterator[Any]) -> Iterator[Any]:
         import pyarrow as pa
+        from pyspark import BarrierTaskContext
 
         executor = int(Path.cwd().name)
         os.environ["EMBERCAST_CACHE"] = str(weights.home / f"host-{executor % HOSTS}")
         for batch in batches:
             if batch.num_rows:
                 path = weights.folder()
-                time.sleep(1)  # so that no executor does the work of another
+                BarrierTaskContext.get().barrier()  # so that no executor does the work of another
                 seen = {"executor": executor, "inode": (path / "model.safetensors").stat().st_ino}
                 yield pa.record_batch({"seen": [json.dumps({**seen, "folder": str(path), "runs_in": str(Path.cwd())})]})
 
