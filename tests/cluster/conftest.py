@@ -21,6 +21,7 @@ from demo.cluster import Cluster
 from demo.cluster.processes import Processes, environment
 from demo.place import BRIEF_JVM
 from tests import homes
+from tests.cluster import demo_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -126,7 +127,7 @@ def shop(running: Running, spark: SparkSession, tmp_path_factory: pytest.TempPat
         patch.chdir(folder)
         for module in (tables, calls, chats):  # the JVM works in the folder where the tests began
             patch.setattr(module, "SOURCE", str(folder / module.SOURCE))
-        prepare.log_models(reviews.read()[:48], ("sentiment", "whisper", "smollm2"))
+        prepare.log_models(reviews.read()[:48], [demo_jobs.MODELS[name] for name in demo_jobs.JOBS])
         spoken = [_shortened(call) for call in calls.read()[:3]]
         prepare.write_tables(spark, reviews.read()[-8:], spoken, chats.read()[:3])
         yield folder

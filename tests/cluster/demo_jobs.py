@@ -5,12 +5,15 @@ Started by spark-submit, or as it is with the master that EMBERCAST_MASTER names
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Final
 
-#: Each is the name of a definition, and of its source below ``.demo/tables``.
-JOBS: Final = ("reviews", "calls", "chats")
+#: Each is the name of a definition, and of its source below ``.demo/tables``. All of them take ten minutes.
+JOBS: Final = ("reviews", "calls", "chats") if os.environ.get("EMBERCAST_WHOLE") else ("reviews",)
+#: The registered model of each.
+MODELS: Final = {"reviews": "sentiment", "calls": "whisper", "chats": "smollm2"}
 
 
 def run(suffix: str) -> int:

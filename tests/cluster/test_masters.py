@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.spark, pytest.mark.weights, pytest.mark.timeout(1200)]
 
-KEYS = {"reviews": "review_id", "calls": "call_id", "chats": "chat_id"}
+KEYS = {name: f"{name.removesuffix('s')}_id" for name in demo_jobs.JOBS}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def local(shop: Path, spark: SparkSession) -> dict[str, list[Row]]:
 
 
 def test_rows_in_one_process_are_whole(local: dict[str, list[Row]]) -> None:
-    assert {name: len(rows) for name, rows in local.items()} == {"reviews": 8, "calls": 3, "chats": 3}
+    assert {name: len(rows) for name, rows in local.items()} == {name: 8 if name == "reviews" else 3 for name in KEYS}
     assert all(row[0]["error"] is None for rows in local.values() for row in outputs(rows))
 
 
@@ -64,7 +64,7 @@ def test_a_standalone_cluster_gives_the_same_rows(
     assert submitted.wait(500) == 0, log.read_text()[-4000:]
     assert_same(written(spark, shop, "standalone"), local)
     bundles = [path for path in (tmp_path / "host" / "bundles").iterdir() if path.is_dir() and path.name != "files"]
-    assert len(bundles) == 3  # each came there once, for two executors
+    assert len(bundles) == len(KEYS)  # each came there once, for two executors
 
 
 def written(spark: SparkSession, shop: Path, suffix: str) -> dict[str, list[Row]]:

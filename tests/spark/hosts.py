@@ -1,4 +1,4 @@
-"""Eight executors of four hosts get one bundle; run in a process of its own, prints what each of them did as JSON.
+"""Two executors a host, of several hosts, get one bundle; run in a process of its own, prints what they did as JSON.
 
 A host is what has a cache: here each pair of executors has one, named by their numbers.
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-HOSTS: Final = 4
+HOSTS: Final = 4 if os.environ.get("EMBERCAST_WHOLE") else 2
 EXECUTORS: Final = 2 * HOSTS
 #: What an executor's log says of a broadcast that it has fetched.
 FETCHED: Final = "Reading broadcast variable {} took"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -21,6 +20,7 @@ from tests.faults import fault
 from tests.spark.faults.processes import kill, workers
 from tests.spark.job import add, define, ids, sink
 from tests.spark.test_exactly_once import run_and_die
+from tests.whole import WHOLE
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 ROWS, COMMITS = 5000, 5
-#: Where it is set, two of the kills end driver processes with their JVMs, half a minute each; else the stream alone.
-WHOLE = "EMBERCAST_KILL_DRIVERS"
 
 
 class Killed(Exception):
@@ -59,7 +57,7 @@ class Killer:
             thread.start()
             self._threads.append(thread)
         die = self.random.choice(["before", "behind"]) if batch_id in (1, 3) and self.done[f"{batch_id}"] == 0 else None
-        if os.environ.get(WHOLE):
+        if WHOLE:
             die = None
         if die:
             self.done[f"{batch_id}"] += 1
@@ -98,7 +96,7 @@ def test_ten_kills_at_random_moments_lose_and_double_nothing(
     bodies = [f"text {i}" for i in range(ROWS)]
     job = _job(spark, sentiment, tmp_path, bodies, files=COMMITS)
     killer = Killer(seed=8, kills=2)
-    if os.environ.get(WHOLE):
+    if WHOLE:
         for where in ("before the write", "between the write and the checkpoint"):
             run_and_die(tmp_path, where)
             killer.done["driver"] += 1
@@ -109,9 +107,9 @@ def test_ten_kills_at_random_moments_lose_and_double_nothing(
     killer.join()
     assert killer.done["worker"] + killer.done["driver"] >= 10
     assert killer.done["driver"] == 2
-    assert runs >= (1 if os.environ.get(WHOLE) else 3)
+    assert runs >= (1 if WHOLE else 3)
     assert ids(spark, tmp_path) == list(range(ROWS))
-    if not os.environ.get(WHOLE):  # those drivers score with the model itself
+    if not WHOLE:  # those drivers score with the model itself
         assert [row["sentiment"]["score"] for row in sink(spark, tmp_path)] == [float(len(body)) for body in bodies]
 
 

@@ -136,5 +136,5 @@ def test_other_columns_are_refused() -> None:
 
 @pytest.mark.parametrize("root", ["", "http://host/x", "s3://", "file://host/x", "ftp://host/x"])
 def test_roots_that_can_not_be_read(root: str) -> None:
-    with pytest.raises(ParameterError, match="expected roots that are folders or URIs"):
+    with pytest.raises(ParameterError, match="expected roots to be folders or URIs"):
         AudioParams(roots=(root,))
