@@ -101,12 +101,12 @@ def test_the_worker_tells_its_task(monkeypatch: pytest.MonkeyPatch) -> None:
         def folder(self) -> Path:
             return Path()
 
-    monkeypatch.setattr(worker, "load", lambda folder, device, backend: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(worker, "load", lambda *_: SimpleNamespace(manifest=None))
     monkeypatch.setattr(worker, "task_class", lambda name: lambda loaded: FakeHearing())
     storage = Storage((Bucket(name="calls", secret_key="word"),))
     request = Request(inputs={"audio": "audio"})
     described = worker.Descriptor(FakeHearing.name, request, Compute(), Here(), storage=storage)  # type: ignore[arg-type]
-    assert described._task("cpu")[0].storage == storage
+    assert described._task(("cpu",))[0].storage == storage
     assert "word" not in repr(described)
 
 
