@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.spark
 
 
+@pytest.fixture(autouse=True)
+def of_their_own(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark keeps workers of other environments apart: those of tests before may have lost their daemon."""
+    monkeypatch.setitem(spark.sparkContext.environment, "EMBERCAST_TEST", "daemon")
+
+
 def _look(batches: Iterator[Any]) -> Iterator[Any]:
     """What a worker shows of itself and of its parent. The worker imports this from the checkout."""
     import random

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.cluster.processes import environment
 from engine.models.bundle import make_bundle
 from engine.models.registry import resolve
 from tests.spark.hosts import EXECUTORS, HOSTS
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_two_executors_a_host_unpack_once(sentiment: Path, cache_home: Path, tmp_path: Path) -> None:
     bundle = make_bundle(resolve(str(sentiment)), "float32")
-    env = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    env = {**environment(), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.spark.hosts", str(bundle.path), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
