@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from demo.cluster import Cluster, cluster, registry
+from demo.cluster.foreground import hold, until_stopped
 from demo.cluster.ports import HOST, taken, wait_for
 from demo.place import FOLDER, ROOT, Unfit, check, start_afresh
 
@@ -27,29 +27,25 @@ WHEN: Final = "*/2 * * * *"
 
 
 def main() -> int:
-    """Starts all of it and holds it. Returns the exit code: 0 once it was stopped, 2 where it can't start."""
+    """Starts all of it and holds it. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m demo.schedule", description=__doc__)
     parser.add_argument("--home", type=Path, default=FOLDER / "schedule", help="keeps logs and databases")
     home = parser.parse_args().home.resolve()
     os.chdir(ROOT)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        check()
-        _check_airflow()
-        start_afresh()
-        with cluster(home / "spark", ui_port=0) as spark:
-            url = registry.start(spark.processes, home)
-            _prepare(url)
-            page = start_airflow(spark, home / "airflow", url)
-            print(f"Airflow at {page} (user admin, password {_password(home)}), MLflow at {url}")
-            print("it scores .demo/tables/reviews every two minutes; Ctrl-C stops all of it", flush=True)
-            signal.pause()
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
-    except Unfit as unfit:
-        print(unfit, file=sys.stderr)
-        return 2
-    return 0
+    return until_stopped(lambda: _run(home))
+
+
+def _run(home: Path) -> None:
+    check()
+    _check_airflow()
+    start_afresh()
+    with cluster(home / "spark", ui_port=0) as spark:
+        url = registry.start(spark.processes, home)
+        _prepare(url)
+        page = start_airflow(spark, home / "airflow", url)
+        print(f"Airflow at {page} (user admin, password {_password(home)}), MLflow at {url}")
+        print("it scores .demo/tables/reviews every two minutes; Ctrl-C stops all of it", flush=True)
+        hold(spark.processes)
 
 
 def _check_airflow() -> None:

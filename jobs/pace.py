@@ -82,7 +82,9 @@ def keep(folder: Folder, resolved: Resolved, pace: Pace) -> None:
 
 
 def ran(folder: Folder, resolved: Resolved, stats: Stats) -> None:
-    """Keeps the pace of a run."""
+    """Keeps the pace of a run, where it scored more rows than a trial does."""
+    if stats.rows <= trial.ROWS:
+        return
     before = known(folder, resolved)
     if before is None:
         return

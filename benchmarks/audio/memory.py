@@ -12,10 +12,7 @@ import argparse
 import multiprocessing
 import struct
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +23,7 @@ from benchmarks.audio.models import SIZES, Whisper, whisper
 from benchmarks.audio.spec import Spec
 from benchmarks.command import Tell, carry_out
 from benchmarks.machine import machine, versions
+from benchmarks.watched import watched
 
 #: Bytes that a worker may hold beside the weights.
 ALLOWED: Final = 2 << 30
@@ -97,7 +95,7 @@ def _transcribe(pipe: Connection, model: Whisper, paths: list[str]) -> None:
     batch = pa.record_batch({"audio": pa.array(paths, pa.string())})
     loaded = private()
     start = time.perf_counter()
-    with watched() as sizes:
+    with watched(private, every=0.1) as sizes:
         stats = [scored.stats for scored in made.score([batch])]
     pipe.send(
         {
@@ -111,25 +109,6 @@ def _transcribe(pipe: Connection, model: Whisper, paths: list[str]) -> None:
             "s": time.perf_counter() - start,
         }
     )
-
-
-@contextmanager
-def watched() -> Iterator[list[int]]:
-    """This process's private bytes, ten times a second while the block runs."""
-    sizes = [private()]
-    stop = threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.1):
-            sizes.append(private())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield sizes
-    finally:
-        stop.set()
-        watcher.join()
 
 
 def tenths(sizes: list[int]) -> list[int]:

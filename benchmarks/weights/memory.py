@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-
-@dataclass
-class Watched:
-    """The most that was seen, in bytes."""
-
-    most: int = 0
 
 
 def anonymous(pid: int | str = "self") -> int:
@@ -33,24 +22,6 @@ def shares(pid: int | str = "self") -> dict[str, int]:
         "private": _field(smaps, "Private_Clean") + _field(smaps, "Private_Dirty"),
         "pss": _field(smaps, "Pss"),
     }
-
-
-@contextmanager
-def watched() -> Iterator[Watched]:
-    """This process's anonymous bytes, a hundred times a second while the block runs."""
-    seen, stop = Watched(anonymous()), threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.01):
-            seen.most = max(seen.most, anonymous())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        watcher.join()
 
 
 def _field(file: Path, name: str) -> int:

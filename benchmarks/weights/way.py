@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.watched import watched
 from benchmarks.weights import memory
 from benchmarks.weights.hosts import OnHosts
 
@@ -40,8 +41,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
     found["workers_s"] = clock() - start
     import transformers.modeling_utils  # noqa: F401  what loading a model imports is no part of the model
 
-    before = memory.anonymous()
-    with memory.watched() as seen:
+    with watched(memory.anonymous, every=0.01) as seen:
         start = clock()
         made = make_bundle(resolve(spec["model"]), spec["dtype"])
         found |= {"bytes": made.nbytes, "bundled_s": clock() - start}
@@ -49,7 +49,7 @@ def main(spec: dict[str, Any]) -> dict[str, Any]:
         shared = str(home / "shared") if spec["shared"] else None
         model = prepare(spark, spec["model"], compute=Compute(dtype=spec["dtype"]), weights_path=shared)
         found["sent_s"] = clock() - start
-    found |= {"driver_python_bytes": seen.most - before, "driver_jvm_most_bytes": memory.highest(jvm)}
+    found |= {"driver_python_bytes": max(seen) - seen[0], "driver_jvm_most_bytes": memory.highest(jvm)}
     model = replace(model, weights=OnHosts(model.weights, home, spec["hosts"]))
     start = clock()
     rows = (

@@ -4,37 +4,26 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
-import time
 from pathlib import Path
-from types import FrameType
-from typing import Final
 
 from demo.cluster import registry
-from demo.cluster.processes import Processes
+from demo.cluster.foreground import hold, until_stopped
 from demo.cluster.standalone import cluster
-from demo.place import FOLDER, Unfit
-
-ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+from demo.place import FOLDER
 
 
 def main() -> int:
-    """Starts the cluster and holds it. Returns the exit code: 0 once it was stopped, 2 where it can't start."""
+    """Starts the cluster and holds it. Returns the exit code."""
     asked = _parser().parse_args()
-    for one in ENDING:
-        signal.signal(one, _end)
-    try:
-        with cluster(asked.home / "spark", port=asked.port, ui_port=asked.ui_port) as spark:
-            url = registry.start(spark.processes, asked.home, port=asked.registry_port)
-            _tell(asked.home, {"EMBERCAST_MASTER": spark.master, "MLFLOW_TRACKING_URI": url})
-            _hold(spark.processes)
-    except KeyboardInterrupt:
-        print("stopped", flush=True)
-    except Unfit as unfit:
-        print(unfit, file=sys.stderr)
-        return 2
-    return 0
+    return until_stopped(lambda: _run(asked))
+
+
+def _run(asked: argparse.Namespace) -> None:
+    with cluster(asked.home / "spark", port=asked.port, ui_port=asked.ui_port) as spark:
+        url = registry.start(spark.processes, asked.home, port=asked.registry_port)
+        _tell(asked.home, {"EMBERCAST_MASTER": spark.master, "MLFLOW_TRACKING_URI": url})
+        hold(spark.processes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,12 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _end(number: int, frame: FrameType | None) -> None:
-    for one in ENDING:
-        signal.signal(one, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
-    raise KeyboardInterrupt
-
-
 def _tell(home: Path, variables: dict[str, str]) -> None:
     """Says what runs, and writes what finds it into a file for shells."""
     variables["PYSPARK_PYTHON"] = sys.executable
@@ -59,17 +42,6 @@ def _tell(home: Path, variables: dict[str, str]) -> None:
     (home / "env").write_text("".join(lines), encoding="utf-8")
     print(f"Spark at {variables['EMBERCAST_MASTER']}, MLflow at {variables['MLFLOW_TRACKING_URI']}")
     print(f"elsewhere: . {home / 'env'}; here: Ctrl-C stops all of it", flush=True)
-
-
-def _hold(processes: Processes) -> None:
-    """Until a signal comes. A process that ends meanwhile is told, and the others go on."""
-    ended = set()
-    while True:
-        time.sleep(1)
-        for one in processes.started:
-            if one.process.poll() is not None and one.name not in ended:
-                ended.add(one.name)
-                print(f"{one.name} ended with {one.process.returncode}: see {one.log}", flush=True)
 
 
 if __name__ == "__main__":

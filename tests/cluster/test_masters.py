@@ -15,12 +15,15 @@ from jobs.archive import archive
 from tests import pythons
 from tests.cluster import demo_jobs
 from tests.cluster.conftest import ROOT, Running, submit
+from tests.conformance.base import assert_same
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
 
 pytestmark = [pytest.mark.spark, pytest.mark.weights, pytest.mark.timeout(1200)]
 
+#: What an answer has of its own, whatever it says.
+OWN = frozenset({"id", "created"})
 KEYS = {name: f"{name.removesuffix('s')}_id" for name in demo_jobs.JOBS}
 
 
@@ -46,7 +49,7 @@ def test_local_cluster_gives_the_same_rows(
         env = {**os.environ, **own, "PYTHONPATH": path}
         done = subprocess.run(command, cwd=shop, env=env, stdout=log, stderr=log, timeout=500, check=False)
     assert done.returncode == 0, (shop / "log").read_text()[-4000:]
-    assert_same(written(spark, shop, "local_cluster"), local)
+    assert_equal(written(spark, shop, "local_cluster"), local)
 
 
 def test_a_standalone_cluster_gives_the_same_rows(
@@ -62,7 +65,7 @@ def test_a_standalone_cluster_gives_the_same_rows(
     log = tmp_path / "log"
     submitted = submit(running, shop, log, *options, str(demo_jobs.__file__), "standalone", env=env)
     assert submitted.wait(500) == 0, log.read_text()[-4000:]
-    assert_same(written(spark, shop, "standalone"), local)
+    assert_equal(written(spark, shop, "standalone"), local)
     bundles = [path for path in (tmp_path / "host" / "bundles").iterdir() if path.is_dir() and path.name != "files"]
     assert len(bundles) == len(KEYS)  # each came there once, for two executors
 
@@ -80,25 +83,8 @@ def outputs(rows: list[Row]) -> list[list[Any]]:
     ]
 
 
-def assert_same(got: dict[str, list[Row]], expected: dict[str, list[Row]]) -> None:
+def assert_equal(got: dict[str, list[Row]], expected: dict[str, list[Row]]) -> None:
     """The same keys and kept columns; equal outputs, numbers within 1e-5."""
     for name in KEYS:
         assert [row[:2] for row in got[name]] == [row[:2] for row in expected[name]]
-        for one, other in zip(outputs(got[name]), outputs(expected[name]), strict=True):
-            assert_close(one, other)
-
-
-def assert_close(one: Any, other: Any) -> None:
-    """Equal to the last field; floats within 1e-5."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for name in one.keys() - {"id", "created"}:
-            assert_close(one[name], other[name])
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for each, its in zip(one, other, strict=True):
-            assert_close(each, its)
-    elif isinstance(one, float):
-        assert one == pytest.approx(other, abs=1e-5, rel=1e-5)
-    else:
-        assert one == other
+        assert_same(outputs(got[name]), outputs(expected[name]), path=name, but=OWN)

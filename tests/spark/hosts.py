@@ -16,7 +16,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-HOSTS: Final = 4 if os.environ.get("EMBERCAST_WHOLE") else 2
+from tests.whole import WHOLE
+
+HOSTS: Final = 4 if WHOLE else 2
 EXECUTORS: Final = 2 * HOSTS
 #: What an executor's log says of a broadcast that it has fetched.
 FETCHED: Final = "Reading broadcast variable {} took"

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.audio.memory import private, sparse, tenths, watched
+from benchmarks.audio.memory import private, sparse, tenths
+from benchmarks.watched import watched
 
 
 def test_an_hour_of_near_silence_takes_next_to_no_disk(tmp_path: Path) -> None:
@@ -35,7 +36,8 @@ def test_the_most_of_every_tenth() -> None:
 def test_what_a_process_takes_is_seen_while_it_holds_it() -> None:
     before = private()
     # Memory asked of the kernel: an allocator may hand out again what the tests before this one have freed.
-    with watched() as sizes, mmap.mmap(-1, 50 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as held:
+    own = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with watched(private, every=0.1) as sizes, mmap.mmap(-1, 50 << 20, flags=own) as held:
         held.write(b"\1" * (50 << 20))
         time.sleep(0.35)
     assert max(sizes) - before > 45 << 20

@@ -5,6 +5,7 @@ No GPU is here: what is tested by running is a device and the file beside it, wi
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from engine.options import Request
 from engine.scorer import Scorer
 from engine.tasks import TASKS, task_class
 from tests import chats, generation, tiny
+from tests.conformance import base as conformance
 from tests.scoring import rows
 
 BODIES = ["a good day", "the plot is thin and the end comes late", "fine", "a good day", "call me first"]
@@ -76,20 +78,8 @@ def scored(loaded: LoadedModel, task: str) -> list[dict[str, Any] | None]:
     return rows(Scorer(task_class(task)(loaded), request, batch_tokens=64), **inputs)
 
 
-def assert_same(found: Any, expected: Any) -> None:
-    """Equal, floats within 1e-5: a whole classifier's last layer computes one token alone, a spread one's all."""
-    if isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=1e-5, abs=1e-5)
-    elif isinstance(expected, dict):
-        assert found.keys() == expected.keys()
-        for name in expected:
-            assert_same(found[name], expected[name])
-    elif isinstance(expected, list):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            assert_same(one, other)
-    else:
-        assert found == expected
+#: Floats are within 1e-5: a whole classifier's last layer computes one token alone, a spread one's all.
+assert_same = partial(conformance.assert_same, but=frozenset())
 
 
 @pytest.mark.parametrize("task", sorted(name for name in TASKS if task_class(name).spreads))

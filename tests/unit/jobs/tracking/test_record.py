@@ -13,26 +13,12 @@ import pytest
 from jobs.definition import JobDefinition, made
 from jobs.errors import RunError, TooManyFailedRowsError
 from jobs.report import publish
-from jobs.summary import Planned, Summary
+from jobs.summary import Summary
 from jobs.tracking.record import PAGE, Record, split
+from tests.summaries import SUMMARY as DONE
 
-SUMMARY = Summary(
-    job="reviews",
-    identity="0123456789abcdef",
-    run_id="0123456789abcdef-1",
-    model="/models/sentiment",
-    version=None,
-    digest="ab" * 32,
-    task="text-classification",
-    dtype="float32",
-    device="cpu",
-    source="reviews",
-    sink="reviews_scored",
-    rows=2000,
-    failed=10,
-    seconds=10.0,
-    planned=Planned(rows=1990, rows_per_s=250.0, seconds=9.0),
-)
+#: By a folder, and of no table: it has no versions.
+SUMMARY = replace(DONE, model="/models/sentiment", version=None, source_version=None, sink_version=None)
 
 
 def job(**tracking: Any) -> JobDefinition:
